@@ -1,0 +1,40 @@
+# Two commands for a fresh machine: `make demo` and `make test`. Each makes .venv first where it is missing or old.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)")
+MANIFESTS := constraints.txt dev.txt workspace.txt $(wildcard libs/*/pyproject.toml services/*/pyproject.toml cli/pyproject.toml)
+
+.PHONY: demo test lint bench docs clean
+
+demo: $(STAMP)
+	$(BIN)/carbonshift demo
+
+test: $(STAMP)
+	$(BIN)/pytest -n 2 --dist loadfile
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	set -e; for part in libs/* services/* cli; do (cd $$part; $(CURDIR)/$(BIN)/deptry .); done
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/year_replay.py
+
+docs: $(STAMP)
+	$(BIN)/carbonshift schema --out docs/asyncapi.json
+	$(BIN)/python -m carbonshift.cli.settings_table > docs/settings.md
+
+# the CPU build of torch where the package index offers it as a local file; else what the index gives
+$(STAMP): $(MANIFESTS)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "CarbonShift needs Python 3.11 or newer, found " + sys.version.split()[0])'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip uv
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(FIND_LINKS) --constraint constraints.txt torch -r dev.txt -r workspace.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

