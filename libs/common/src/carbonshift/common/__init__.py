@@ -1,0 +1,1 @@
+"""What crosses parts: events, streams, settings, errors, the broker, tapes. Nothing else."""

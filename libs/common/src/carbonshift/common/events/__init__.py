@@ -1,0 +1,71 @@
+"""The events: the whole contract between the parts, and with whoever subscribes."""
+
+from carbonshift.common.events.base import Event, Instant, Name, headers, rfc3339
+from carbonshift.common.events.dlq import DeadLetter
+from carbonshift.common.events.fleet import EnergyBasis, WorkerEvent, WorkerEventKind, WorkerTelemetry
+from carbonshift.common.events.grid import (
+    CarbonBasis,
+    DayAheadPrices,
+    GridForecast,
+    GridState,
+    GridTick,
+    GridTransition,
+    Narrative,
+    PriceMarket,
+    Pulse,
+    Quality,
+    Quantiles,
+    TransitionFacts,
+)
+from carbonshift.common.events.power import PowerTarget, ResumeToken
+from carbonshift.common.events.replay import Replay
+from carbonshift.common.events.work import JobPlan, JobStatus, RunState
+
+__all__ = [
+    "EVENTS",
+    "CarbonBasis",
+    "DayAheadPrices",
+    "DeadLetter",
+    "EnergyBasis",
+    "Event",
+    "GridForecast",
+    "GridState",
+    "GridTick",
+    "GridTransition",
+    "Instant",
+    "JobPlan",
+    "JobStatus",
+    "Name",
+    "Narrative",
+    "PowerTarget",
+    "PriceMarket",
+    "Pulse",
+    "Quality",
+    "Quantiles",
+    "Replay",
+    "ResumeToken",
+    "RunState",
+    "TransitionFacts",
+    "WorkerEvent",
+    "WorkerEventKind",
+    "WorkerTelemetry",
+    "headers",
+    "rfc3339",
+]
+
+EVENTS: tuple[type[Event], ...] = (
+    GridTick,
+    DayAheadPrices,
+    GridState,
+    GridTransition,
+    GridForecast,
+    Narrative,
+    JobStatus,
+    JobPlan,
+    ResumeToken,
+    PowerTarget,
+    WorkerEvent,
+    WorkerTelemetry,
+    DeadLetter,
+)
+"""Every type of event, in the order of the design."""

@@ -1,0 +1,274 @@
+"""Events about a grid region: its ticks, its state, its outlook, its story."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+
+from carbonshift.common.events.base import Event, Instant, Name, stamp
+from carbonshift.common.events.replay import Replay, mark
+
+__all__ = [
+    "CarbonBasis",
+    "DayAheadPrices",
+    "GridForecast",
+    "GridState",
+    "GridTick",
+    "GridTransition",
+    "Narrative",
+    "PriceMarket",
+    "Pulse",
+    "Quality",
+    "Quantiles",
+    "TransitionFacts",
+]
+
+
+class Pulse(StrEnum):
+    """Whether now is a good time. UNKNOWN means the signals cannot be trusted: hold, never GREEN."""
+
+    GREEN = "GREEN"
+    AMBER = "AMBER"
+    RED = "RED"
+    UNKNOWN = "UNKNOWN"
+
+
+class Quality(StrEnum):
+    """How a value came about."""
+
+    OBSERVED = "observed"
+    INTERPOLATED = "interpolated"
+    HELD = "held"
+    MISSING = "missing"
+
+
+class CarbonBasis(StrEnum):
+    """Which carbon intensity: of the next kWh (marginal) or of all of them (average). Never mixed in one sum."""
+
+    MARGINAL = "marginal"
+    AVERAGE = "average"
+
+
+class PriceMarket(StrEnum):
+    """Which market cleared the price."""
+
+    REAL_TIME = "real-time"
+    DAY_AHEAD = "day-ahead"
+
+
+class GridTick(Event):
+    """Price and carbon of one interval of one region."""
+
+    kind: ClassVar[str] = "tick"
+    stream: ClassVar[str] = "TICKS"
+    address: ClassVar[str] = "tick.{region}"
+
+    region: Name
+    interval_start: Instant
+    interval_seconds: PositiveInt
+    revision: NonNegativeInt = 0
+    """0 at first; a late correction of the interval counts up."""
+    price_usd_per_mwh: float | None
+    """LMP; may be negative; null = missing."""
+    carbon_g_per_kwh: float | None = Field(ge=0)
+    carbon_basis: CarbonBasis
+    price_quality: Quality
+    carbon_quality: Quality
+    price_market: PriceMarket
+    price_source: str
+    carbon_source: str
+    observed_at: Instant
+    """When the source was read; for a recording the start of the interval."""
+    issues: tuple[str, ...] = ()
+    """Integrity codes; a tick with any of them never makes GREEN."""
+    replay: Replay | None = None
+
+    @property
+    def interval_end(self) -> datetime:
+        """The first moment after the interval."""
+        return self.interval_start + timedelta(seconds=self.interval_seconds)
+
+    @property
+    def id(self) -> str:
+        return f"tick:{self.region}:{stamp(self.interval_start)}:{self.revision}{mark(self.replay)}"
+
+    @property
+    def time(self) -> datetime:
+        return self.interval_start
+
+
+class DayAheadPrices(Event):
+    """Prices that a market has published for hours to come: known, not forecast."""
+
+    kind: ClassVar[str] = "dayahead"
+    stream: ClassVar[str] = "TICKS"
+    address: ClassVar[str] = "dayahead.{region}"
+
+    region: Name
+    published_at: Instant
+    step_seconds: PositiveInt
+    first_interval_start: Instant
+    prices_usd_per_mwh: tuple[float | None, ...] = Field(min_length=1)
+    replay: Replay | None = None
+
+    @property
+    def id(self) -> str:
+        return f"dayahead:{self.region}:{stamp(self.first_interval_start)}{mark(self.replay)}"
+
+    @property
+    def time(self) -> datetime:
+        return self.published_at
+
+
+class GridState(Event):
+    """The verdict on one tick, and the setpoint: the lease that workers follow."""
+
+    kind: ClassVar[str] = "state"
+    stream: ClassVar[str] = "STATES"
+    address: ClassVar[str] = "state.{region}"
+
+    region: Name
+    interval_start: Instant
+    interval_seconds: PositiveInt
+    state: Pulse
+    since: Instant
+    """Start of the interval in which this state began."""
+    score: float | None = Field(ge=0, le=1)
+    """alpha x price_norm + beta x carbon_norm: 0 the best of the trailing window, 1 the worst; null = not known."""
+    price_norm: float | None = Field(ge=0, le=1)
+    carbon_norm: float | None = Field(ge=0, le=1)
+    power_limit_w: float = Field(gt=0)
+    """Setpoint for the reference board; a worker maps it to its own."""
+    power_fraction: float = Field(ge=0, le=1)
+    """The setpoint as a share of the reference board's range."""
+    run: bool
+    """May training run?"""
+    epoch: NonNegativeInt
+    """Unix second in which the present stretch of permission to run began: RED ends it, and every token of it."""
+    reasons: tuple[str, ...]
+    """Stable codes, the weightiest first."""
+    valid_until: Instant
+    policy: str
+    replay: Replay | None = None
+
+    @property
+    def id(self) -> str:
+        return f"state:{self.region}:{stamp(self.interval_start)}{mark(self.replay)}"
+
+    @property
+    def time(self) -> datetime:
+        return self.interval_start
+
+
+class TransitionFacts(BaseModel):
+    """What explains a change of state: the values, the limits they met, and what came just before."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    price_usd_per_mwh: float | None
+    carbon_g_per_kwh: float | None
+    carbon_basis: CarbonBasis
+    price_low_usd_per_mwh: float | None
+    """Lower trailing quantile of the price, the foot of its norm."""
+    price_high_usd_per_mwh: float | None
+    carbon_low_g_per_kwh: float | None
+    carbon_high_g_per_kwh: float | None
+    thresholds: dict[str, float]
+    """The settings the verdict was made with, by name."""
+    recent_interval_starts: tuple[Instant, ...]
+    recent_prices_usd_per_mwh: tuple[float | None, ...]
+    recent_carbon_g_per_kwh: tuple[float | None, ...]
+
+
+class GridTransition(Event):
+    """A change of state, with the facts that explain it."""
+
+    kind: ClassVar[str] = "transition"
+    stream: ClassVar[str] = "STATES"
+    address: ClassVar[str] = "transition.{region}"
+
+    region: Name
+    state: GridState
+    previous: Pulse | None
+    """Null for the first state of a region."""
+    previous_since: Instant | None
+    facts: TransitionFacts
+
+    @property
+    def id(self) -> str:
+        return f"transition:{self.region}:{stamp(self.state.interval_start)}{mark(self.state.replay)}"
+
+    @property
+    def time(self) -> datetime:
+        return self.state.interval_start
+
+
+class Quantiles(BaseModel):
+    """Three quantiles a step; each of the shape (steps,), in the unit of what is forecast."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    p10: tuple[float, ...]
+    p50: tuple[float, ...]
+    p90: tuple[float, ...]
+
+
+class GridForecast(Event):
+    """Price and carbon of the coming steps as quantiles, and how likely a price spike is in each."""
+
+    kind: ClassVar[str] = "forecast"
+    stream: ClassVar[str] = "FORECASTS"
+    address: ClassVar[str] = "forecast.{region}"
+
+    region: Name
+    origin: Instant
+    """End of the last interval that was known; the first step starts here."""
+    step_seconds: PositiveInt
+    price_usd_per_mwh: Quantiles
+    carbon_g_per_kwh: Quantiles
+    carbon_basis: CarbonBasis
+    spike_probability: tuple[float, ...]
+    spike_threshold_usd_per_mwh: float
+    models: dict[str, float]
+    """Weight of each model, summing to 1."""
+    recent_mae_usd_per_mwh: dict[str, float | None]
+    """Mean absolute error of each model's p50 price over the forecasts that have come due; null before the first."""
+    degraded: bool
+    replay: Replay | None = None
+
+    @property
+    def id(self) -> str:
+        return f"forecast:{self.region}:{stamp(self.origin)}{mark(self.replay)}"
+
+    @property
+    def time(self) -> datetime:
+        return self.origin
+
+
+class Narrative(Event):
+    """One transition told to a person."""
+
+    kind: ClassVar[str] = "narrative"
+    stream: ClassVar[str] = "NARRATIVES"
+    address: ClassVar[str] = "narrative.{region}"
+
+    region: Name
+    transition_id: str
+    interval_start: Instant
+    text: str
+    model: str
+    """Who wrote it: a model's name, or `template`."""
+    facts: dict[str, float | str | None]
+    """Every figure and name the text uses."""
+    fallback: bool
+    """True where a model was asked and its text was not fit to publish."""
+    replay: Replay | None = None
+
+    @property
+    def id(self) -> str:
+        return f"narrative:{self.transition_id}"
+
+    @property
+    def time(self) -> datetime:
+        return self.interval_start

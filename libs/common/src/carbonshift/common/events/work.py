@@ -1,0 +1,80 @@
+"""Events about a training job: how far it is, and what it shall do next."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+
+from carbonshift.common.events.base import Event, Instant, Name, stamp
+from carbonshift.common.events.replay import Replay, mark
+
+__all__ = ["JobPlan", "JobStatus", "RunState"]
+
+
+class RunState(StrEnum):
+    """What a job does: parked is a pause that has gone deeper than holding still."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    PARKED = "parked"
+    ENDED = "ended"
+
+
+class JobStatus(Event):
+    """A training process has registered, got on, or ended."""
+
+    kind: ClassVar[str] = "job"
+    stream: ClassVar[str] = "JOBS"
+    address: ClassVar[str] = "job.{job}"
+
+    job: Name
+    worker: Name
+    site: Name
+    region: Name
+    observed_at: Instant
+    state: RunState
+    step: NonNegativeInt
+    steps_per_s: NonNegativeFloat | None = None
+    remaining_steps: NonNegativeInt | None = None
+    deadline: Instant | None = None
+    usd_per_gpu_hour: NonNegativeFloat | None = None
+    watts: NonNegativeFloat | None = None
+    replay: Replay | None = None
+
+    @property
+    def id(self) -> str:
+        return (
+            f"job:{self.job}:{self.worker}:{int(self.observed_at.timestamp() * 1_000)}:{self.state}{mark(self.replay)}"
+        )
+
+    @property
+    def time(self) -> datetime:
+        return self.observed_at
+
+
+class JobPlan(Event):
+    """What a job with a deadline shall do, step by step."""
+
+    kind: ClassVar[str] = "plan"
+    stream: ClassVar[str] = "JOBS"
+    address: ClassVar[str] = "plan.{job}"
+
+    job: Name
+    origin: Instant
+    step_seconds: PositiveInt
+    modes: tuple[Literal["paused"] | float, ...] = Field(min_length=1)
+    """A step each: paused, or the power fraction to run at."""
+    expected_cost_usd: float
+    expected_carbon_g: NonNegativeFloat
+    expected_finish: Instant | None
+    deadline_at_risk: bool
+    replay: Replay | None = None
+
+    @property
+    def id(self) -> str:
+        return f"plan:{self.job}:{stamp(self.origin)}{mark(self.replay)}"
+
+    @property
+    def time(self) -> datetime:
+        return self.origin

@@ -1,0 +1,52 @@
+"""What a board draws and how fast it trains under each power limit."""
+
+from dataclasses import dataclass
+
+__all__ = ["RESNET18_V100", "PowerCurve"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerCurve:
+    """Draw and speed against the power limit, linear between the measured points; a limit is not a draw."""
+
+    name: str
+    source: str
+    limits_w: tuple[float, ...]
+    """Power limits that were measured, rising."""
+    draws_w: tuple[float, ...]
+    """Mean draw while training under each limit."""
+    speeds: tuple[float, ...]
+    """Training speed under each limit as a share of the speed under the highest."""
+    parked_w: float
+    """Draw with the model in memory and no step running."""
+    idle_w: float
+    """Draw with no process on the board."""
+
+    def draw_w(self, limit_w: float) -> float:
+        """Mean draw while training under `limit_w`; outside the measured limits that of the nearest."""
+        return _interpolate(limit_w, self.limits_w, self.draws_w)
+
+    def speed(self, limit_w: float) -> float:
+        """Speed under `limit_w`, 1.0 = full; outside the measured limits that of the nearest."""
+        return _interpolate(limit_w, self.limits_w, self.speeds)
+
+
+def _interpolate(x: float, xs: tuple[float, ...], ys: tuple[float, ...]) -> float:
+    if x <= xs[0]:
+        return ys[0]
+    for left, right, low, high in zip(xs, xs[1:], ys, ys[1:], strict=False):
+        if x <= right:
+            return low + (high - low) * (x - left) / (right - left)
+    return ys[-1]
+
+
+RESNET18_V100 = PowerCurve(
+    name="ResNet-18 on a V100 PCIe",
+    source="draw and speed as published for ResNet-18 on a V100, first publication not traced; parked and idle assumed",
+    limits_w=(100.0, 125.0, 150.0, 250.0),
+    draws_w=(98.4, 123.2, 142.4, 190.2),
+    speeds=(0.641, 0.849, 0.981, 1.0),
+    parked_w=43.0,
+    idle_w=25.0,
+)
+"""The reference board: the setpoints of a GridState are meant for it."""

@@ -1,0 +1,92 @@
+"""Events: what crosses the broker comes back equal, with the headers of the contract."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from carbonshift.common.events import EVENTS, CarbonBasis, GridTick, PriceMarket, Quality, Replay, headers
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+numbers = st.floats(allow_nan=False, allow_infinity=False, width=32)
+
+
+def tick(**changes) -> GridTick:
+    values = {
+        "region": "caiso",
+        "interval_start": NOON,
+        "interval_seconds": 300,
+        "price_usd_per_mwh": 31.5,
+        "carbon_g_per_kwh": 268.0,
+        "carbon_basis": CarbonBasis.MARGINAL,
+        "price_quality": Quality.OBSERVED,
+        "carbon_quality": Quality.OBSERVED,
+        "price_market": PriceMarket.REAL_TIME,
+        "price_source": "test",
+        "carbon_source": "test",
+        "observed_at": NOON,
+    }
+    return GridTick.model_validate(values | changes)
+
+
+@given(price=st.none() | numbers, carbon=st.none() | numbers.filter(lambda x: x >= 0), hours=st.integers(0, 10_000))
+def test_a_tick_survives_the_wire(price, carbon, hours):
+    start = NOON + timedelta(hours=hours)
+    before = tick(price_usd_per_mwh=price, carbon_g_per_kwh=carbon, interval_start=start)
+    assert GridTick.model_validate_json(before.model_dump_json()) == before
+
+
+def test_times_are_rfc_3339_utc_with_z():
+    berlin = tick(interval_start="2026-01-31T13:00:00+01:00")
+    assert json.loads(berlin.model_dump_json())["interval_start"] == "2026-01-31T12:00:00Z"
+
+
+def test_a_time_without_zone_is_refused():
+    with pytest.raises(ValidationError, match="timezone"):
+        tick(interval_start="2026-01-31T13:00:00")
+
+
+def test_a_newer_producer_does_not_break_an_older_consumer():
+    body = json.loads(tick().model_dump_json()) | {"added_later": 1}
+    read = GridTick.model_validate(body)
+    assert read == tick()
+    assert "added_later" not in read.model_dump()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_number_that_json_cannot_hold_is_refused(value):
+    with pytest.raises(ValidationError):
+        tick(price_usd_per_mwh=value)
+
+
+@pytest.mark.parametrize("region", ["", "a.b", "a b", "*", ">", "ä", "x" * 65])
+def test_a_region_is_one_token_of_a_subject(region):
+    with pytest.raises(ValidationError):
+        tick(region=region)
+
+
+def test_an_id_is_the_same_for_a_retry_and_another_for_a_revision_or_a_replay():
+    assert tick().id == tick(price_usd_per_mwh=1.0).id == "tick:caiso:1769860800:0"
+    assert len({tick().id, tick(revision=1).id, tick(replay=Replay(run="a")).id, tick(replay=Replay(run="b")).id}) == 4
+
+
+def test_headers_are_cloudevents_with_the_id_twice():
+    sent = headers(tick(), "ingest")
+    assert sent == {
+        "Nats-Msg-Id": tick().id,
+        "ce-id": tick().id,
+        "ce-specversion": "1.0",
+        "ce-type": "carbonshift.tick",
+        "ce-source": "carbonshift/ingest",
+        "ce-time": "2026-01-31T12:00:00Z",
+    }
+
+
+def test_each_type_has_a_subject_of_its_own():
+    wildcards = [kind.subjects("p") for kind in EVENTS]
+    assert len(set(wildcards)) == len(wildcards)
+    assert tick().subject("p") == "p.tick.caiso"
+    assert GridTick.subjects("p") == "p.tick.*"
