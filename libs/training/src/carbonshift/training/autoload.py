@@ -1,0 +1,93 @@
+"""Puts a process under control as torch is imported, or when its script asks: nothing is opened before its first step.
+
+Environment: `CARBONSHIFT_CONTROL`, the agent's socket, without which all of this is inert; `CARBONSHIFT_JOB`, the job's
+name; `CARBONSHIFT_HOOKS`, the hooks to install, all by default.
+"""
+
+import os
+import socket
+from datetime import datetime
+from typing import Final
+
+from carbonshift.training import framework
+from carbonshift.training.gate import Gate, Joined, gate, say
+from carbonshift.training.hook import registered
+from carbonshift.training.wire import JOB_NAME, Hello, ask
+
+__all__ = ["CONTROL", "HOOKS", "JOB", "autoload", "session"]
+
+CONTROL: Final = "CARBONSHIFT_CONTROL"
+JOB: Final = "CARBONSHIFT_JOB"
+HOOKS: Final = "CARBONSHIFT_HOOKS"
+
+JOIN_SECONDS: Final = 5.0
+"""An agent that has not answered by then is none."""
+
+_gate: Gate | None = None
+_job: str | None = None
+
+
+def autoload() -> None:
+    """Install the hooks, once a process. The entry point in group `torch.backends`; raises nothing."""
+    global _gate  # noqa: PLW0603  a process has one gate
+    if _gate is not None or not os.environ.get(CONTROL):
+        return
+    try:
+        _gate = gate(_join)
+        os.register_at_fork(after_in_child=_gate.forget)
+        _install(_gate)
+    except Exception as error:  # noqa: BLE001  an error here would break `import torch`
+        say(f"not under control: {error}")
+
+
+def session(*, job: str | None = None, remaining_steps: int | None = None, deadline: datetime | None = None) -> None:
+    """Say what this training is; does nothing where no agent controls it. The name counts until the first step.
+
+    Args:
+        job: 1 to 64 letters, digits, `_` or `-`; by default the environment's, or one made from the pid.
+        remaining_steps: optimizer steps from now to the end.
+        deadline: when it has to be done; with a time zone.
+    Raises: ValueError.
+    """
+    global _job  # noqa: PLW0603  a process is one job
+    if job is not None and not JOB_NAME.fullmatch(job):
+        raise ValueError(f"the job name {job!r} is not 1 to 64 letters, digits, _ or -")
+    if remaining_steps is not None and remaining_steps < 0:
+        raise ValueError(f"remaining_steps is {remaining_steps}")
+    if deadline is not None and deadline.tzinfo is None:
+        raise ValueError(f"the deadline {deadline.isoformat()} has no time zone")
+    _job = job or _job
+    autoload()
+    if _gate is not None:
+        _gate.declare(remaining_steps, None if deadline is None else max(1, round(deadline.timestamp() * 1_000)))
+
+
+def _install(opened: Gate) -> None:
+    names = os.environ.get(HOOKS)
+    wanted = None if names is None else frozenset(name.strip() for name in names.split(",") if name.strip())
+    installed = set()
+    for point in registered(wanted):
+        try:
+            point.load()().install(opened.step_done)
+            installed.add(point.name)
+        except Exception as error:  # noqa: BLE001  one broken plug-in must not take the others with it
+            say(f"hook {point.name} is left out: {error}")
+    if missing := sorted((wanted or frozenset()) - installed):
+        say(f"{HOOKS} names hooks that are not installed: {', '.join(missing)}")
+    if not installed:
+        say("not under control: no hook is installed")
+
+
+def _join() -> Joined:
+    rank, world_size = framework.place()
+    hello = Hello(job=_job or os.environ.get(JOB) or f"pid-{os.getpid()}", rank=rank, world_size=world_size)
+    agent = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        agent.settimeout(JOIN_SECONDS)
+        agent.connect(os.environ[CONTROL])
+        words = ask(agent, hello)
+        agent.setblocking(False)
+    except BaseException:
+        agent.close()
+        raise
+    return Joined(agent, words)
