@@ -1,0 +1,1 @@
+"""Grid ticks from recordings and live sources, cleaned and flagged."""
