@@ -1,0 +1,1 @@
+"""The policies that come with CarbonShift, one file each, registered as `carbonshift.policies`."""

@@ -1,0 +1,80 @@
+"""Resume tokens: power handed out so that in no window the site's committed watts rise faster than its ramp. Pure."""
+
+import hashlib
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from carbonshift.common.events import GridState, Pulse, ResumeToken
+from carbonshift.decide.settings import SiteBudget
+
+__all__ = ["Draw", "grant"]
+
+LARGEST_JITTER = 0.5
+"""Of a slot: what is left after it is the time in which the token can be taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """What one device may draw as it stands, and what it could come to draw."""
+
+    allowance_w: float
+    ceiling_w: float
+
+
+def grant(
+    site_name: str,
+    site: SiteBudget,
+    state: GridState,
+    draws: Iterable[Draw],
+    outstanding: Iterable[ResumeToken],
+    start: datetime,
+    end: datetime,
+) -> list[ResumeToken]:
+    """The tokens for the ramp slots that begin in [start, end); none unless the state lets training run.
+
+    Event time is cut into slots of `token_w / ramp_w_per_minute` minutes, numbered from the Unix epoch. A slot gives
+    at most one token, to be taken within the slot. A window of length L meets at most floor(L / slot) + 2 slots, so
+    the watts taken in it are at most ramp x L + 2 x token_w: the burst is two tokens. Jitter moves a token within
+    its slot and does not touch the bound.
+
+    Args:
+        site_name: the site, part of each token's id.
+        site: its budget.
+        state: the verdict on the interval.
+        draws: every live device of the site.
+        outstanding: tokens handed out before; those that have expired by `start` no longer count.
+        start: event time from which on slots are free.
+        end: event time up to which this call hands out.
+    """
+    if not state.run or state.state is Pulse.UNKNOWN:
+        return []
+    draws = tuple(draws)
+    handed_out_w = sum(token.watts for token in outstanding if token.expires_at > start)
+    room_w = site.budget_w - sum(draw.allowance_w for draw in draws) - handed_out_w
+    wanted_w = sum(max(draw.ceiling_w - draw.allowance_w, 0.0) for draw in draws) - handed_out_w
+    count = min(math.floor(room_w / site.token_w), math.ceil(wanted_w / site.token_w))
+    slot_seconds = site.slot_seconds
+    first = math.ceil(start.timestamp() / slot_seconds)
+    behind_last = math.ceil(end.timestamp() / slot_seconds)
+    return [_token(site_name, site, state, slot) for slot in range(first, min(behind_last, first + max(count, 0)))]
+
+
+def _token(site_name: str, site: SiteBudget, state: GridState, slot: int) -> ResumeToken:
+    start = slot * site.slot_seconds
+    return ResumeToken(
+        site=site_name,
+        slot=slot,
+        watts=site.token_w,
+        not_before=datetime.fromtimestamp(start + _jitter(site_name, state.epoch, slot) * site.slot_seconds, UTC),
+        expires_at=datetime.fromtimestamp(start + site.slot_seconds, UTC),
+        epoch=state.epoch,
+        replay=state.replay,
+    )
+
+
+def _jitter(site_name: str, epoch: int, slot: int) -> float:
+    """In [0, LARGEST_JITTER), the same for the same slot: a decision repeated after a crash makes the same token."""
+    digest = hashlib.sha256(f"{site_name}:{epoch}:{slot}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64 * LARGEST_JITTER
