@@ -1,0 +1,1 @@
+"""The boards a worker can drive, one backend a file."""

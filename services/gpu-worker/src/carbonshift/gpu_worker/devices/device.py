@@ -1,0 +1,84 @@
+"""What a worker asks of a board, whoever makes it."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from carbonshift.common.events import EnergyBasis
+from carbonshift.common.power_curve import PowerCurve
+from carbonshift.gpu_worker.devices.report import DeviceReport
+from carbonshift.gpu_worker.meter import Load
+
+__all__ = ["Backend", "Device"]
+
+
+class Device(Protocol):
+    """One board. Every method may take a driver's time: call it off the event loop.
+
+    What is read raises DeviceTroubleError, or gives None where the board has nothing to tell.
+    """
+
+    @property
+    def uuid(self) -> str:
+        """Stays with the board; an index does not."""
+
+    @property
+    def name(self) -> str:
+        """Model."""
+
+    @property
+    def min_limit_w(self) -> float:
+        """The lowest power limit it takes."""
+
+    @property
+    def max_limit_w(self) -> float:
+        """The highest; the same as the lowest where it takes none."""
+
+    @property
+    def default_limit_w(self) -> float:
+        """What it boots with: not what to restore."""
+
+    @property
+    def curve(self) -> PowerCurve:
+        """Draw and speed by limit: a model of the board, or the reference board's scaled to it."""
+
+    @property
+    def energy_basis(self) -> EnergyBasis:
+        """Where its energy comes from: a counter, its power over time, or its model."""
+
+    def power_w(self) -> float | None:
+        """What it draws now."""
+
+    def energy_j(self) -> float | None:
+        """Its energy counter; a fall means that the counter began anew."""
+
+    def power_limit_w(self) -> float:
+        """The limit that was asked for: the one to capture."""
+
+    def enforced_limit_w(self) -> float | None:
+        """The limit it obeys: the lowest of all its limiters."""
+
+    def set_power_limit_w(self, limit_w: float) -> float:
+        """Ask for a limit and read back what stands.
+
+        Raises: CapRefusedError where it will not be had, DeviceTroubleError where it may the next time.
+        """
+
+    def memory_used_bytes(self) -> int | None:
+        """Of all processes on it."""
+
+    def note_load(self, load: Load) -> None:
+        """Be told what it does: a model needs to know, a board knows."""
+
+
+class Backend(Protocol):
+    """Where boards are found: what an entry point of `carbonshift.devices` makes of the worker's settings."""
+
+    @property
+    def name(self) -> str:
+        """As registered."""
+
+    def discover(self) -> Sequence[Device]:
+        """The boards that can be driven: those whose limit can be read. None is no error."""
+
+    def inspect(self) -> Sequence[DeviceReport]:
+        """Every board there is, able or not; where there is none, one report that says why."""

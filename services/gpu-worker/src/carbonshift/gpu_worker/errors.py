@@ -1,0 +1,46 @@
+"""What can go wrong with a device or with the training on it."""
+
+from carbonshift.common.errors import CarbonShiftError, TransientError
+
+__all__ = [
+    "CapRefusedError",
+    "CapturedLimitError",
+    "ControlSocketError",
+    "DeviceTroubleError",
+    "JobUnknownError",
+    "PauseInterruptedError",
+    "PauseTimeoutError",
+    "SeveralProcessesError",
+]
+
+
+class CapRefusedError(CarbonShiftError):
+    """The driver refused a power limit, and will again: published as WorkerEvent `cap_refused`, never a crash."""
+
+
+class CapturedLimitError(CarbonShiftError):
+    """The limit found before the first cap cannot be read back from disk."""
+
+
+class DeviceTroubleError(TransientError):
+    """The device did not do or tell what was asked; it may the next time."""
+
+
+class ControlSocketError(CarbonShiftError):
+    """The agent cannot listen for training processes."""
+
+
+class JobUnknownError(CarbonShiftError):
+    """No training of that name has joined, or it has ended."""
+
+
+class SeveralProcessesError(CarbonShiftError):
+    """The job is several processes: stopped one by one they would wait for one another until they fail."""
+
+
+class PauseTimeoutError(TransientError):
+    """The training did not come to rest in time, and runs on."""
+
+
+class PauseInterruptedError(CarbonShiftError):
+    """The training ended, or was resumed, before the pause had come about."""

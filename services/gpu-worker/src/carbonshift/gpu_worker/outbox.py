@@ -1,0 +1,72 @@
+"""Events on their way to the broker, in order: whoever makes one never waits for the network."""
+
+import asyncio
+import logging
+from collections import deque
+
+from carbonshift.common.broker import Outlet
+from carbonshift.common.errors import TransientError
+from carbonshift.common.events import Event
+
+__all__ = ["Outbox"]
+
+KEPT = 5_000
+"""Events kept while the broker is away; beyond it the oldest go."""
+AMPLE = 100
+"""With fewer than this on their way there is room for more."""
+
+log = logging.getLogger(__name__)
+
+
+class Outbox:
+    """A queue with one publisher. An event is repeated under its id until it is stored."""
+
+    def __init__(self, outlet: Outlet) -> None:
+        self._outlet = outlet
+        self._waiting: deque[Event] = deque()
+        self._moved = asyncio.Condition()
+        self._busy = False
+        self._dropped = 0
+
+    async def put(self, *events: Event) -> None:
+        """Queue `events`."""
+        async with self._moved:
+            self._waiting.extend(events)
+            while len(self._waiting) > KEPT:
+                self._waiting.popleft()
+                self._dropped += 1
+            self._moved.notify_all()
+
+    async def room(self) -> None:
+        """Return when little is on its way: what keeps a fast replay from running ahead of its own record."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: len(self._waiting) < AMPLE)
+
+    async def emptied(self) -> None:
+        """Return when all is stored."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: not self._waiting and not self._busy)
+
+    async def run(self) -> None:
+        """Publish, for ever."""
+        while True:
+            async with self._moved:
+                self._busy = False
+                self._moved.notify_all()
+                await self._moved.wait_for(lambda: self._waiting)
+                event = self._waiting.popleft()
+                self._busy = True
+                dropped, self._dropped = self._dropped, 0
+            if dropped:
+                log.warning("%d events were dropped while the broker was away", dropped)
+            await self._store(event)
+
+    async def _store(self, event: Event) -> None:
+        while True:
+            try:
+                return await self._outlet.publish(event)
+            except TransientError as error:
+                log.warning("%s; again", error)
+            except Exception:
+                log.exception("%s cannot be published", event.id)
+                return None

@@ -1,0 +1,52 @@
+"""Settings of a GPU worker."""
+
+import re
+import socket
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from carbonshift.common.events import Name
+from carbonshift.common.settings import Settings
+
+__all__ = ["GpuWorkerSettings"]
+
+
+class GpuWorkerSettings(Settings):
+    """What the agent of one host needs to know."""
+
+    service: ClassVar[str] = "gpu-worker"
+
+    worker: Name = Field(default_factory=lambda: _name(socket.gethostname()))
+    """Name of this worker, unique in the fleet; the host's name unless set."""
+    site: Name = "local"
+    """Whose ramp and power budget its watts count against."""
+    region: Name = "caiso"
+    """The grid region whose state it follows."""
+    device_backend: str = "auto"
+    """`nvml`, `simulated` or any other that is installed; `auto` is nvml where it finds a board, else simulated."""
+    device_uuid: str | None = None
+    """The board to drive; without it the first one found."""
+    parked_w: float | None = Field(default=None, gt=0)
+    """Draw to count for a board whose training waits; without it the reference board's scaled to it."""
+    control_socket: Path | None = None
+    """Where training processes join; `control.sock` in the state folder unless set."""
+    pause_timeout_seconds: float = Field(default=30.0, gt=0)
+    """How long a training may take to come to rest: longer than its longest step."""
+    telemetry_seconds: float = Field(default=5.0, gt=0)
+    """At least this often, on the wall clock, telemetry is published; besides that at every state and every change."""
+    replay_lease_seconds: float = Field(default=60.0, gt=0)
+    """How long after the end of its interval, on the wall clock, a replayed state still holds."""
+    modelled_job: bool = False
+    """Act as if a job trained here while no training process does: for simulated fleets."""
+
+    @property
+    def control_path(self) -> Path:
+        """Where training processes join."""
+        return self.control_socket or self.state_dir / "control.sock"
+
+
+def _name(host: str) -> str:
+    """`host` as one token of a subject."""
+    return re.sub(r"[^A-Za-z0-9_-]", "-", host)[:64] or "worker"

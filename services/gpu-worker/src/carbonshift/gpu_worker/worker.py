@@ -1,0 +1,451 @@
+"""One host's agent at work: states, tokens, jobs and time come in; limits, pauses and events go out, one at a time.
+
+Every judgement is in the pure modules (`allowance`, `event_clock`, `lease`, `meter`, `setpoint`); here is their order.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from carbonshift.common.errors import CarbonShiftError
+from carbonshift.common.events import (
+    EnergyBasis,
+    GridState,
+    JobStatus,
+    Pulse,
+    ResumeToken,
+    RunState,
+    WorkerEvent,
+    WorkerEventKind,
+    WorkerTelemetry,
+)
+from carbonshift.gpu_worker.allowance import Allowance, Verdict, follow, judge, take
+from carbonshift.gpu_worker.board import Board, LimitChange
+from carbonshift.gpu_worker.captured import CapturedLimits
+from carbonshift.gpu_worker.devices.choice import choose_device
+from carbonshift.gpu_worker.errors import (
+    CapRefusedError,
+    DeviceTroubleError,
+    JobUnknownError,
+    PauseInterruptedError,
+    PauseTimeoutError,
+    SeveralProcessesError,
+)
+from carbonshift.gpu_worker.event_clock import EventClock
+from carbonshift.gpu_worker.lease import lease_end
+from carbonshift.gpu_worker.meter import Load
+from carbonshift.gpu_worker.modelled_training import ModelledTraining
+from carbonshift.gpu_worker.outbox import Outbox
+from carbonshift.gpu_worker.setpoint import setpoint_w
+from carbonshift.gpu_worker.settings import GpuWorkerSettings
+from carbonshift.gpu_worker.training_control import JobView, PauseReceipt, TrainingControl
+
+__all__ = ["Worker"]
+
+Detail = float | int | str | bool | None
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Holds one board and the training on it to their allowance."""
+
+    _board: Board
+    _allowance: Allowance
+
+    def __init__(self, settings: GpuWorkerSettings, outbox: Outbox) -> None:
+        self._settings = settings
+        self._outbox = outbox
+        self._control = TrainingControl()
+        self._modelled = ModelledTraining(settings.worker) if settings.modelled_job else None
+        self._lock = asyncio.Lock()
+        self._opened = self._closing = False
+        self._sequence = 0
+        self._started_at = datetime.now(UTC)
+        self._state: GridState | None = None
+        self._clock: EventClock | None = None
+        self._lease_end: datetime | None = None
+        self._lease_told = False
+        self._tokens_taken = 0
+        self._told_several: set[str] = set()
+        self.changed = asyncio.Event()
+        """Set once when something has changed, then replaced by a new one: take it before you look."""
+
+    async def open(self) -> None:
+        """Take the board, undo what an earlier run left on it, listen for training.
+
+        Raises: CarbonShiftError where there is no board, or no place to listen.
+        """
+        settings = self._settings
+        backend, device = await asyncio.to_thread(choose_device, settings)
+        board = self._board = Board(backend, device, CapturedLimits(settings.state_dir / "captured-limits"))
+        refusal: CapRefusedError | None = None
+        undone: LimitChange | None = None
+        try:
+            undone = await board.open()
+        except CapRefusedError as error:
+            refusal = error
+            board.give_up_limits()
+        self._allowance = Allowance.at_start(
+            parked_w=settings.parked_w or device.curve.parked_w, floor_w=board.range.min_limit_w
+        )
+        await self._settle()
+        await self._event(
+            WorkerEventKind.REGISTERED,
+            backend=backend,
+            name=device.name,
+            min_limit_w=device.min_limit_w,
+            max_limit_w=device.max_limit_w,
+            default_limit_w=device.default_limit_w,
+            captured_limit_w=board.captured_w,
+            parked_w=self._allowance.parked_w,
+            energy_basis=device.energy_basis,
+        )
+        if refusal:
+            await self._refused(refusal)
+        if undone:
+            await self._limit_event(WorkerEventKind.RESTORED, undone, "an earlier run ended without restoring it")
+        await asyncio.to_thread(settings.control_path.parent.mkdir, parents=True, exist_ok=True)
+        await self._control.start(settings.control_path)
+        self._opened = True
+
+    async def close(self) -> None:
+        """Let training go on by itself, put the captured limit back, say so. Harmless where `open` did not get far."""
+        self._closing = True
+        await self._control.close()  # a pause under way ends here, and with it whoever holds the lock
+        if not self._opened:
+            return
+        async with self._lock:
+            await self._uncap("stop")
+            await self._telemetry()
+
+    async def on_state(self, state: GridState, published_at: datetime) -> None:
+        """Follow `state`, which the broker stored at `published_at`."""
+        async with self._lock:
+            if self._closing or not self._is_news(state, published_at):
+                return
+            await self._enter(state, published_at)
+            await self._follow("state")
+            await self._telemetry()
+        self._notify()
+        await self._outbox.room()
+
+    async def watch_jobs(self) -> None:
+        """Follow training processes as they join and leave, for ever."""
+        while True:
+            change = await self._control.changes.get()
+            async with self._lock:
+                here = change.view.job in self._control.jobs
+                if change.kind == "joined":
+                    await self._job_status(change.view, RunState.RUNNING)
+                elif not here:
+                    self._told_several.discard(change.view.job)
+                    await self._job_status(change.view, RunState.ENDED)
+                await self._follow("job")
+                await self._telemetry()
+            self._notify()
+
+    async def watch_time(self) -> None:
+        """Notice that a lease has run out, retry what has failed, publish telemetry; for ever."""
+        while True:
+            async with self._lock:
+                if self._state and not self._leased() and not self._lease_told:
+                    self._lease_told = True
+                    await self._event(WorkerEventKind.LEASE_EXPIRED, state=self._state.state, run=self._state.run)
+                await self._follow("time")
+                await self._telemetry()
+            self._notify()
+            await asyncio.sleep(self._seconds_to_next_look())
+
+    @property
+    def wants(self) -> bool:
+        """Whether a token would be of use now."""
+        known = self._state is not None and self._state.state is not Pulse.UNKNOWN
+        return known and self._allowance.wants and self._leased() and not self._closing
+
+    def judge(self, token: ResumeToken) -> Verdict:
+        """What to do with `token` now."""
+        if self._state is None or not self._leased():
+            return Verdict.HAND_BACK
+        return judge(token, self._allowance, self._state, self._now())
+
+    def wait_seconds(self, token: ResumeToken) -> float | None:
+        """Seconds until `token` is due; None where another state has to come first."""
+        if self._clock is None:
+            return None
+        return self._clock.wait_seconds(token.not_before, wall=datetime.now(UTC), monotonic_seconds=time.monotonic())
+
+    async def spend(self, token: ResumeToken) -> bool:
+        """Raise the allowance by `token`, which is gone from the broker; False where it has become void meanwhile."""
+        async with self._lock:
+            if self._closing or self.judge(token) is not Verdict.TAKE:
+                return False
+            self._allowance = take(self._allowance, token)
+            self._tokens_taken += 1
+            await self._follow("token")
+            await self._telemetry()
+        self._notify()
+        return True
+
+    def _is_news(self, state: GridState, published_at: datetime) -> bool:
+        """Whether `state` is later than the one in force, and its lease has not run out before it came.
+
+        A replay once followed is followed through: a worker that lags behind it shall not skip its ticks.
+        """
+        mine = self._state
+        same_run = mine is not None and _run(mine) == _run(state)
+        if mine and same_run and state.interval_start <= mine.interval_start:
+            return False
+        if same_run and state.replay:
+            return True
+        if lease_end(state, published_at, self._settings.replay_lease_seconds) > datetime.now(UTC):
+            return True
+        log.info("the state of %s came too late to be followed", state.interval_start)
+        return False
+
+    async def _enter(self, state: GridState, published_at: datetime) -> None:
+        """Make `state` the one in force, and its time ours."""
+        await self._settle()
+        wall, before = datetime.now(UTC), self._now()
+        same_time = _run(self._state) == _run(state)
+        self._clock = EventClock.of(
+            state,
+            elapsed_seconds=max(0.0, (wall - published_at).total_seconds()),
+            monotonic_seconds=time.monotonic(),
+        )
+        if same_time:
+            self._clock = self._clock.reach(before)
+        elif self._board.meter:
+            self._board.meter = self._board.meter.jump(self._now())
+        self._state = state
+        self._lease_end = lease_end(state, wall, self._settings.replay_lease_seconds)
+        self._lease_told = False
+
+    async def _follow(self, cause: str) -> None:
+        """Make board and jobs do what the allowance says. Down: together, at once. Up: the limit, then the jobs."""
+        self._refresh()
+        await self._settle()
+        if not self._jobs():
+            await self._uncap("no job")
+        elif self._allowance.running:
+            if not await self._cap(cause):
+                return await self._follow(cause)
+            await self._resume()
+        else:
+            async with asyncio.TaskGroup() as both:
+                pausing = both.create_task(self._pause())
+                await self._cap(cause)
+            for view, receipt in pausing.result():
+                await self._event(
+                    WorkerEventKind.PAUSED,
+                    job=view.job,
+                    step=receipt.step,
+                    seconds=receipt.seconds,
+                    memory_used_bytes=receipt.memory_used_bytes,
+                )
+                await self._job_status(replace(view, step=receipt.step), RunState.PAUSED)
+        await self._settle()
+        return None
+
+    def _refresh(self) -> None:
+        """The allowance under the state in force and the board as it is."""
+        floor_w = self._board.range.min_limit_w
+        allowance = replace(self._allowance, floor_w=floor_w, parked_w=min(self._allowance.parked_w, floor_w))
+        if self._state is not None:
+            wished_w = setpoint_w(self._state.power_fraction, self._board.range, self._board.captured_w)
+            allowance = follow(allowance, self._state, wished_w, job=bool(self._jobs()))
+        self._allowance = allowance
+
+    async def _cap(self, cause: str) -> bool:
+        """Set the allowance's limit; False where the board has refused it for good and its range is now one point."""
+        await self._settle()
+        try:
+            change = await self._board.cap(self._allowance.limit_w)
+        except CapRefusedError as error:
+            await self._refused(error)
+            self._board.give_up_limits()
+            self._refresh()
+            return False
+        except DeviceTroubleError as error:
+            log.warning("%s", error)
+            return True
+        if change:
+            await self._limit_event(WorkerEventKind.CAPPED, change, cause)
+        return True
+
+    async def _uncap(self, cause: str) -> None:
+        """Give the board its own limit back; where that fails it stays on disk for the next try."""
+        await self._settle()
+        try:
+            undone = await self._board.restore()
+        except (CapRefusedError, DeviceTroubleError) as error:
+            log.warning("the captured limit is not restored: %s", error)
+            await self._refused(error)
+        else:
+            if undone:
+                await self._limit_event(WorkerEventKind.RESTORED, undone, cause)
+
+    async def _pause(self) -> list[tuple[JobView, PauseReceipt]]:
+        """Pause every job that runs; one that cannot be paused runs on, and is tried again."""
+        running = [view for view in self._jobs().values() if view.run_state is RunState.RUNNING]
+        receipts = await asyncio.gather(*(self._pause_one(view.job) for view in running))
+        return [(view, receipt) for view, receipt in zip(running, receipts, strict=True) if receipt]
+
+    async def _pause_one(self, job: str) -> PauseReceipt | None:
+        try:
+            return await self._training.pause(job, self._settings.pause_timeout_seconds)
+        except SeveralProcessesError as error:
+            if job not in self._told_several:
+                self._told_several.add(job)
+                log.warning("%s", error)
+        except PauseTimeoutError as error:
+            log.warning("%s", error)
+        except (JobUnknownError, PauseInterruptedError) as error:
+            log.debug("%s", error)
+        return None
+
+    async def _resume(self) -> None:
+        for view in self._jobs().values():
+            if view.run_state is RunState.RUNNING:
+                continue
+            try:
+                await self._training.resume(view.job)
+            except JobUnknownError as error:
+                log.debug("%s", error)
+                continue
+            await self._settle()
+            await self._event(
+                WorkerEventKind.RESUMED,
+                job=view.job,
+                step=view.step,
+                tokens=self._tokens_taken,
+                watts=self._allowance.watts,
+            )
+            self._tokens_taken = 0
+            await self._job_status(view, RunState.RUNNING)
+
+    @property
+    def _training(self) -> TrainingControl | ModelledTraining:
+        """Who trains here: processes, else the model where there is to be one."""
+        return self._modelled if self._modelled and not self._control.jobs else self._control
+
+    def _jobs(self) -> Mapping[str, JobView]:
+        return self._training.jobs
+
+    def _load(self) -> Load:
+        jobs = self._jobs().values()
+        if any(view.run_state is RunState.RUNNING for view in jobs):
+            return Load.RUNNING
+        return Load.PARKED if jobs else Load.IDLE
+
+    def _committed_w(self) -> float:
+        """What the board may draw at most as it stands: a job that is not paused yet may draw up to its limit."""
+        if self._load() is Load.RUNNING:
+            return max(self._allowance.watts, self._board.limit_w)
+        return self._allowance.watts
+
+    def _now(self) -> datetime:
+        wall = datetime.now(UTC)
+        return self._clock.now(wall=wall, monotonic_seconds=time.monotonic()) if self._clock else wall
+
+    def _leased(self) -> bool:
+        return self._lease_end is not None and datetime.now(UTC) < self._lease_end
+
+    def _seconds_to_next_look(self) -> float:
+        seconds = self._settings.telemetry_seconds
+        if self._lease_end and not self._lease_told:
+            seconds = min(seconds, (self._lease_end - datetime.now(UTC)).total_seconds())
+        return max(0.01, seconds)
+
+    def _notify(self) -> None:
+        changed, self.changed = self.changed, asyncio.Event()
+        changed.set()
+
+    async def _settle(self) -> None:
+        """Count up to now what was done till now; from now on count what is done now."""
+        await self._board.settle(self._now())
+        self._board.note_load(self._load())
+
+    async def _refused(self, error: CarbonShiftError) -> None:
+        await self._event(WorkerEventKind.CAP_REFUSED, problem=error.problem, remedy=error.remedy)
+
+    async def _limit_event(self, kind: WorkerEventKind, change: LimitChange, cause: str) -> None:
+        await self._event(kind, from_w=change.from_w, to_w=change.to_w, cause=cause)
+
+    async def _event(self, kind: WorkerEventKind, **detail: Detail) -> None:
+        settings = self._settings
+        event = WorkerEvent(
+            worker=settings.worker,
+            site=settings.site,
+            region=settings.region,
+            device_uuid=self._board.device.uuid,
+            sequence=self._sequence,
+            started_at=self._started_at,
+            observed_at=self._now(),
+            event=kind,
+            detail=detail,
+            replay=self._state.replay if self._state else None,
+        )
+        self._sequence += 1
+        log.info("%s %s", kind, detail)
+        await self._outbox.put(event)
+
+    async def _job_status(self, view: JobView, state: RunState) -> None:
+        settings = self._settings
+        status = JobStatus(
+            job=view.job,
+            worker=settings.worker,
+            site=settings.site,
+            region=settings.region,
+            observed_at=self._now(),
+            state=state,
+            step=view.step,
+            steps_per_s=view.steps_per_s,
+            remaining_steps=view.remaining_steps,
+            deadline=view.deadline,
+            watts=(await self._board.read()).power_w,
+            replay=self._state.replay if self._state else None,
+        )
+        await self._outbox.put(status)
+
+    async def _telemetry(self) -> None:
+        settings, board = self._settings, self._board
+        now = self._now()
+        meter, reading = await board.settle(now), await board.read()
+        jobs, load = self._jobs(), self._load()
+        view = next(iter(jobs.values()), None)
+        replay = self._state.replay if self._state else None
+        basis = board.energy_basis
+        if replay and basis is not EnergyBasis.MODELLED:
+            basis = EnergyBasis.ESTIMATED  # a real draw over replayed time: nobody measured that energy
+        committed_w = self._committed_w()
+        telemetry = WorkerTelemetry(
+            worker=settings.worker,
+            site=settings.site,
+            region=settings.region,
+            device_uuid=board.device.uuid,
+            observed_at=now,
+            power_w=reading.power_w,
+            power_limit_w=reading.power_limit_w,
+            enforced_limit_w=reading.enforced_limit_w,
+            allowance_w=committed_w,
+            ceiling_w=max(board.captured_w, committed_w) if view else committed_w,
+            energy_j=meter.energy_j,
+            energy_basis=basis,
+            run_state={Load.IDLE: RunState.ENDED, Load.PARKED: RunState.PAUSED, Load.RUNNING: RunState.RUNNING}[load],
+            memory_used_bytes=view.memory_used_bytes if view else reading.memory_used_bytes,
+            job=view.job if view else None,
+            step=view.step if view else 0,
+            steps_per_s=view.steps_per_s if view else None,
+            work_seconds=meter.work_seconds,
+            replay=replay,
+        )
+        await self._outbox.put(telemetry)
+
+
+def _run(state: GridState | None) -> str | None:
+    """The replay that `state` is of; None = today's grid, where a worker is before it has heard anything."""
+    return state.replay.run if state and state.replay else None
