@@ -1,0 +1,24 @@
+"""What the dashboard can be told."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from carbonshift.common.settings import Settings
+
+__all__ = ["DashboardSettings"]
+
+
+class DashboardSettings(Settings):
+    """Settings of the dashboard, beside those of every service."""
+
+    service: ClassVar[str] = "dashboard"
+
+    host: str = "127.0.0.1"
+    """Address to listen on; there is no login, so beyond loopback put a proxy with one before it."""
+    port: int = Field(default=8765, ge=0, le=65_535)
+    """Port to listen on; 0 = any that is free."""
+    history_intervals: int = Field(default=288, ge=2, le=2_016)
+    """Intervals of each region that the chart shows: 288 of five minutes are a day."""
+    quiet_seconds: float = Field(default=15.0, gt=0)
+    """What has not been heard of for this long, and for three of its own periods, is marked stale."""
