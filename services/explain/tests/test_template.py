@@ -1,0 +1,192 @@
+"""What is told, and that nothing else is."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carbonshift.common.events import CarbonBasis, GridState, GridTransition, Pulse, Replay, TransitionFacts
+from carbonshift.explain.facts import fact_sheet
+from carbonshift.explain.figures import ungrounded
+from carbonshift.explain.template import narrate
+
+CODES = (
+    "price_missing",
+    "carbon_missing",
+    "tick_flagged",
+    "warming_up",
+    "signal_flat",
+    "price_critical",
+    "carbon_critical",
+    "score_high",
+    "score_low",
+    "score_middle",
+    "price_above_optimal",
+    "carbon_above_optimal",
+    "hysteresis",
+    "dwell",
+)
+THRESHOLDS = (
+    "critical_price_usd_per_mwh",
+    "critical_carbon_g_per_kwh",
+    "green_score",
+    "red_score",
+    "hysteresis_score",
+    "dwell_seconds",
+    "alpha",
+    "optimal_price_usd_per_mwh",
+    "optimal_carbon_g_per_kwh",
+)
+
+
+def told(transition):
+    sheet = fact_sheet(transition)
+    text = narrate(sheet)
+    assert ungrounded(text, sheet.facts()) == ()
+    return text
+
+
+def test_a_price_spike_reads_like_this(transition):
+    spike = transition(Pulse.RED, "price_critical", prices=(30, 31, 200, 412), watts=100)
+    assert told(spike) == (
+        "RED since 18:05 UTC, after 3 h 20 min of GREEN: price rose from $31 to $412/MWh in 10 minutes, above the "
+        "$150 limit; carbon 268 g/kWh (average). Training pauses."
+    )
+
+
+def test_a_recovery_says_that_training_resumes(transition):
+    calm = transition(Pulse.AMBER, "score_middle", prices=(412, 88), previous=Pulse.RED, score=0.55)
+    assert told(calm) == (
+        "AMBER since 18:05 UTC, after 3 h 20 min of RED: price and carbon together score 0.55, GREEN up to 0.35, RED "
+        "from 0.80; price fell from $412 to $88/MWh in 5 minutes; carbon 268 g/kWh (average). Training resumes at up "
+        "to 175 W on the reference board."
+    )
+
+
+def test_a_lost_signal_says_what_holds_and_where_to_look(transition):
+    lost = transition(
+        Pulse.UNKNOWN, "price_missing", "carbon_missing", prices=(31, None), carbon=(268, None), score=None
+    )
+    assert told(lost) == (
+        "UNKNOWN since 18:05 UTC, after 3 h 20 min of GREEN: the price is missing; the carbon intensity is missing. "
+        "Training runs on at no more than the safe 175 W on the reference board; check the price source; check the "
+        "carbon source."
+    )
+
+
+def test_a_negative_price_keeps_its_sign(transition):
+    cheap = transition(Pulse.GREEN, "score_low", prices=(4, -12.5), score=0.1, watts=250)
+    assert "price fell from $4 to -$12.50/MWh in 5 minutes" in told(cheap)
+
+
+def test_a_price_hair_above_its_limit_is_not_shown_as_equal(transition):
+    assert "$150.40/MWh, above the $150 limit" in told(transition(Pulse.RED, "price_critical", prices=(150.4,)))
+    assert "$150/MWh, at the $150 limit" in told(transition(Pulse.RED, "price_critical", prices=(150.0,)))
+
+
+def test_two_reasons_of_one_signal_share_a_clause(transition):
+    text = told(transition(Pulse.RED, "price_critical", "price_above_optimal", prices=(31, 412)))
+    assert text.count("price rose") == 1
+    assert "above the $150 limit, above the $40 that GREEN allows" in text
+
+
+def test_the_weightiest_reason_comes_first(transition):
+    text = told(transition(Pulse.RED, "carbon_critical", "price_critical", prices=(412,), carbon=(900,)))
+    assert text.index("carbon 900") < text.index("price $412")
+
+
+def test_a_reason_nobody_has_heard_of_is_shown_as_itself(transition):
+    assert "reason moon_phase" in told(transition(Pulse.AMBER, "moon_phase"))
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_reason_is_told_in_words(transition, code):
+    text = told(transition(Pulse.AMBER, code))
+    assert f"reason {code}" not in text
+    assert text != told(transition(Pulse.AMBER))
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_reason_is_told_without_its_threshold_too(transition, code):
+    told(transition(Pulse.AMBER, code, thresholds={}, score=None))
+
+
+@pytest.mark.parametrize(("previous", "state", "run"), tuple(product((None, *Pulse), Pulse, (True, False))))
+def test_every_change_says_what_training_does(transition, previous, state, run):
+    text = told(transition(state, previous=previous, run=run))
+    assert text.startswith(
+        f"{state} since 18:05 UTC, {f'after 3 h 20 min of {previous}' if previous else 'the first state'}"
+    )
+    consequence = text.rpartition("Training ")[2]
+    assert bool(re.match(r"may run|runs on|resumes", consequence)) is run
+    assert bool(re.match(r"pauses|is paused|stays paused", consequence)) is not run
+    assert ("175 W" in consequence) is run
+
+
+moments = st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+prices = st.none() | st.floats(-1e5, 1e5)
+intensities = st.none() | st.floats(0, 2_000)
+
+
+@st.composite
+def transitions(draw):
+    """Whatever the schema admits, likely or not."""
+    now = draw(moments)
+    size = draw(st.integers(0, 13))
+    previous = draw(st.none() | st.sampled_from(Pulse))
+    return GridTransition(
+        region=draw(st.from_regex(r"[A-Za-z0-9_-]{1,12}", fullmatch=True)),
+        state=GridState(
+            region="any",
+            interval_start=now,
+            interval_seconds=300,
+            state=draw(st.sampled_from(Pulse)),
+            since=now,
+            score=draw(st.none() | st.floats(0, 1)),
+            price_norm=None,
+            carbon_norm=None,
+            power_limit_w=draw(st.floats(1, 2_000)),
+            power_fraction=0.5,
+            run=draw(st.booleans()),
+            epoch=0,
+            reasons=tuple(draw(st.lists(st.sampled_from(CODES) | st.from_regex(r"[a-z0-9_]{1,12}", fullmatch=True)))),
+            valid_until=now,
+            policy="any",
+            replay=draw(st.none() | st.just(Replay(run="r1"))),
+        ),
+        previous=previous,
+        previous_since=draw(st.none() | st.timedeltas(timedelta(0), timedelta(days=400)).map(lambda ago: now - ago)),
+        facts=TransitionFacts(
+            price_usd_per_mwh=draw(prices),
+            carbon_g_per_kwh=draw(intensities),
+            carbon_basis=draw(st.sampled_from(CarbonBasis)),
+            price_low_usd_per_mwh=None,
+            price_high_usd_per_mwh=None,
+            carbon_low_g_per_kwh=None,
+            carbon_high_g_per_kwh=None,
+            thresholds=draw(st.dictionaries(st.sampled_from(THRESHOLDS), st.floats(0, 1e4))),
+            recent_interval_starts=tuple(now - timedelta(minutes=5 * n) for n in reversed(range(size))),
+            recent_prices_usd_per_mwh=tuple(draw(st.lists(prices, min_size=size, max_size=size))),
+            recent_carbon_g_per_kwh=tuple(draw(st.lists(intensities, min_size=size, max_size=size))),
+        ),
+    )
+
+
+@given(transitions())
+def test_every_number_in_a_text_is_a_fact(transition):
+    text = told(transition)
+    assert text.count(". Training ") == 1
+    assert "None" not in text
+    assert text.endswith(".")
+
+
+@given(transitions())
+def test_a_comparison_is_true_of_what_is_shown(transition):
+    for value, where, limit in re.findall(
+        r"price [^;]*?(-?\$[\d,.]+)/MWh[^;]*?, (above|at|below) the (\$[\d,.]+)", told(transition)
+    ):
+        shown, bound = (float(re.sub(r"[$,]", "", figure)) for figure in (value, limit))
+        assert where == ("above" if shown > bound else "below" if shown < bound else "at")

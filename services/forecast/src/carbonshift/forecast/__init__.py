@@ -1,0 +1,1 @@
+"""Forecast: what price and carbon of each region may do in the next hours."""

@@ -1,0 +1,69 @@
+"""What a forecaster is: a history in, an outlook out. Pure: no clock, no I/O of ours."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Array", "Bands", "Forecaster", "History", "Outlook"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class History:
+    """The past of one region on a regular grid, oldest first; both arrays of the shape (n,), n >= 1, read-only."""
+
+    origin: datetime
+    """End of the last interval, UTC: the first step of a forecast starts here."""
+    step_seconds: int
+    """Length of each interval, and of each step ahead."""
+    price_usd_per_mwh: Array
+    """NaN where it is missing; may be negative."""
+    carbon_g_per_kwh: Array
+    """NaN where it is missing; never negative."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Bands:
+    """Three quantiles of each step, of the shape (steps,), finite, p10 <= p50 <= p90; in the unit of the signal."""
+
+    p10: Array
+    p50: Array
+    p90: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outlook:
+    """Price and carbon of the steps to come."""
+
+    price_usd_per_mwh: Bands
+    carbon_g_per_kwh: Bands
+    """Never negative."""
+    spike_probability: Array
+    """Of the shape (steps,), each in [0, 1]: that the price lies above the threshold."""
+    spike_threshold_usd_per_mwh: float
+    degraded: bool
+    """True where the history did not suffice for the model: simpler quantiles stand in."""
+
+
+class Forecaster(Protocol):
+    """A way to look ahead, registered under the entry point group `carbonshift.forecasters`.
+
+    The factory that is registered is called with the service's settings. `predict` runs in a thread of its own and
+    keeps nothing between two calls: the same history gives the same outlook.
+    """
+
+    @property
+    def name(self) -> str:
+        """Its name in events; the one it is registered under."""
+        ...
+
+    def predict(self, history: History, steps: int) -> Outlook:
+        """The outlook for `steps` >= 1 steps from the history's origin on.
+
+        Raises: NoSignalError where price or carbon has no known value at all.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Forecasters that come with CarbonShift; others register under `carbonshift.forecasters`."""

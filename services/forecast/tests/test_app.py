@@ -1,0 +1,145 @@
+"""The shell of forecast on a real broker."""
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+
+from carbonshift.common.errors import InputError
+from carbonshift.common.events import DeadLetter, GridForecast, Replay
+from carbonshift.forecast.app import build
+from carbonshift.forecast.settings import ForecastSettings
+
+THREE_DAYS = 3 * 288
+
+
+@asynccontextmanager
+async def forecasting(url, **changes):
+    app = build(ForecastSettings(nats_url=url, **changes))
+    started = asyncio.Event()
+    app.after_startup(started.set)
+    task = asyncio.create_task(app.run())
+    try:
+        await asyncio.wait_for(started.wait(), 20)
+        yield
+    finally:
+        app.exit()
+        await task
+
+
+@pytest.fixture
+def days(tick):
+    """Makes the ticks [first, last) of a daily cycle."""
+
+    def make(first, last, **changes):
+        random = np.random.default_rng(7)
+        noise = random.normal(size=4 * 288)
+        return [
+            tick(n, 40 + 15 * np.sin(2 * np.pi * n / 288) + noise[n], 300 + 40 * np.cos(n / 46) + noise[n], **changes)
+            for n in range(first, last)
+        ]
+
+    return make
+
+
+def by_origin(forecasts):
+    return [f.origin for f in forecasts]
+
+
+async def test_a_backlog_is_caught_up_and_only_its_newest_tick_forecast(bus, days, caplog):
+    caplog.set_level(logging.INFO, "carbonshift.forecast")
+    backlog = days(0, THREE_DAYS)
+    await bus.publish(*backlog)
+    async with forecasting(bus.url):
+        await bus.collect(GridForecast, until=backlog[-1].interval_end)
+        new = days(THREE_DAYS, THREE_DAYS + 3)
+        for tick in new:  # one at a time, each the newest
+            await bus.publish(tick)
+        forecasts = await bus.collect(GridForecast, until=new[-1].interval_end)
+    assert by_origin(forecasts) == [backlog[-1].interval_end, new[-1].interval_end]
+    assert not forecasts[0].degraded
+    assert len(forecasts[0].price_usd_per_mwh.p50) == 48
+    assert "caiso: caught up, 287 forecasts skipped" in caplog.text
+
+
+async def test_a_restart_remembers_from_the_stream_alone(bus, days):
+    """The second service has the three days of the first, and of the run before them nothing."""
+    await bus.publish(*days(0, 20, replay=Replay(run="r1")), *days(0, THREE_DAYS, replay=Replay(run="r2")))
+    async with forecasting(bus.url):
+        await bus.collect(GridForecast, until=days(THREE_DAYS - 1, THREE_DAYS)[0].interval_end)
+    (new,) = days(THREE_DAYS, THREE_DAYS + 1, replay=Replay(run="r2"))
+    async with forecasting(bus.url):
+        await bus.publish(new)
+        forecasts = await bus.collect(GridForecast, until=new.interval_end)
+    assert not forecasts[-1].degraded
+
+
+async def test_another_replay_of_the_tape_is_another_history(bus, days):
+    await bus.publish(*days(0, THREE_DAYS, replay=Replay(run="r1")))
+    async with forecasting(bus.url):
+        await bus.collect(GridForecast, when=bool)
+        await bus.publish(*days(0, 1, replay=Replay(run="r2")))
+        forecasts = await bus.collect(GridForecast, when=lambda found: len(found) == 2)
+    assert [(f.replay.run, f.degraded) for f in forecasts] == [("r1", False), ("r2", True)]
+
+
+async def test_every_region_has_its_forecast_though_others_come_at_once(bus, days):
+    """The ticks of three regions wait together: only the last of them is the newest."""
+    names = ("caiso", "ercot", "pjm")
+    waiting = [tick for n in range(10) for name in names for tick in days(n, n + 1, region=name)]
+    await bus.publish(*waiting)
+    async with forecasting(bus.url):
+        forecasts = await bus.collect(GridForecast, when=lambda found: len(found) == 3)
+    assert sorted(f.region for f in forecasts) == list(names)
+    assert set(by_origin(forecasts)) == {waiting[-1].interval_end}
+
+
+async def test_a_region_without_carbon_holds_up_nobody(bus, days, tick, caplog):
+    await bus.publish(tick(0, 30.0, None, region="dark"), *days(0, 1))
+    async with forecasting(bus.url):
+        forecasts = await bus.collect(GridForecast, when=bool)
+    assert [f.region for f in forecasts] == ["caiso"]
+    assert "dark: no forecast: of carbon nothing is known" in caplog.text
+    assert await bus.count("DLQ") == 0
+
+
+async def test_a_tick_published_twice_and_a_late_correction_are_forecast_once(bus, tick):
+    async with forecasting(bus.url):
+        await bus.publish(tick(0), tick(0), tick(0, 31.0, revision=1))
+        fence = tick(3)
+        await bus.publish(fence)
+        forecasts = await bus.collect(GridForecast, until=fence.interval_end)
+    assert by_origin(forecasts) == [tick(0).interval_end, fence.interval_end]
+
+
+async def test_what_is_no_tick_goes_to_the_dlq_and_is_not_read_back(bus, tick):
+    await bus.publish_raw("carbonshift.tick.caiso", b"not a tick")
+    async with forecasting(bus.url):
+        await bus.publish(tick(0))
+        await bus.collect(GridForecast, until=tick(0).interval_end)
+        letters = await bus.collect(DeadLetter, when=bool)
+    async with forecasting(bus.url):
+        await bus.publish(tick(3))
+        forecasts = await bus.collect(GridForecast, until=tick(3).interval_end)
+    assert letters[0].service == "forecast"
+    assert len(forecasts) == 2
+
+
+async def test_the_history_is_read_back_as_far_as_the_window_and_no_further(bus, days):
+    """A first look of 500 messages does not hold a day of two regions with day-ahead prices between them."""
+    ticks = [t for n in range(600) for name in ("caiso", "ercot") for t in days(n, n + 1, region=name)]
+    await bus.publish(*ticks)
+    async with forecasting(bus.url, history_seconds=2 * 86_400):
+        await bus.collect(GridForecast, when=lambda found: len(found) == 2)
+    async with forecasting(bus.url, history_seconds=2 * 86_400):
+        new = [t for name in ("caiso", "ercot") for t in days(600, 601, region=name)]
+        await bus.publish(*new)
+        forecasts = await bus.collect(GridForecast, when=lambda found: len(found) == 4)
+    assert not any(f.degraded for f in forecasts)
+
+
+def test_an_unknown_forecaster_is_refused_by_name():
+    with pytest.raises(InputError, match="crystal-ball"):
+        build(ForecastSettings(nats_url="nats://127.0.0.1:1", forecaster="crystal-ball"))

@@ -1,0 +1,164 @@
+"""The autoregression: what it learns, and what it does where there is little to learn from."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from carbonshift.forecast.errors import NoSignalError
+from carbonshift.forecast.forecaster import History
+from carbonshift.forecast.forecasters.autoreg import AutoRegForecaster
+
+ORIGIN = datetime(2026, 1, 8, tzinfo=UTC)
+DAY = 288
+
+
+def wave(days=7.0, seed=0, step_seconds=300):
+    """A price with a daily cycle, a memory of about an hour, and now and then a spike."""
+    random = np.random.default_rng(seed)
+    size = int(days * 86_400 / step_seconds)
+    seconds = ORIGIN.timestamp() - step_seconds * np.arange(size, 0, -1)
+    noise = np.zeros(size)
+    for at in range(1, size):
+        noise[at] = 0.9 * noise[at - 1] + random.normal()
+    spikes = np.where(random.random(size) < 0.005, 300.0, 0.0)
+    return 40 + 15 * np.sin(2 * np.pi * seconds / 86_400) + noise + spikes
+
+
+def history(price, carbon=None, step_seconds=300):
+    carbon = 300 + 2 * np.nan_to_num(price) if carbon is None else carbon
+    return History(origin=ORIGIN, step_seconds=step_seconds, price_usd_per_mwh=price, carbon_g_per_kwh=carbon)
+
+
+def predict(price, carbon=None, steps=48, step_seconds=300):
+    return AutoRegForecaster().predict(history(price, carbon, step_seconds), steps)
+
+
+def test_it_foresees_the_daily_cycle_where_persistence_cannot():
+    errors, rival = [], []
+    for seed in range(8):
+        whole = wave(days=7 + 1 / 6, seed=seed)
+        past, ahead = whole[: 7 * DAY], whole[7 * DAY :]
+        shifted = History(
+            origin=datetime.fromtimestamp(ORIGIN.timestamp() - 300 * ahead.size, UTC),
+            step_seconds=300,
+            price_usd_per_mwh=past,
+            carbon_g_per_kwh=past,
+        )
+        outlook = AutoRegForecaster().predict(shifted, ahead.size)
+        assert not outlook.degraded
+        errors.append(np.abs(outlook.price_usd_per_mwh.p50 - ahead).mean())
+        rival.append(np.abs(past[-1] - ahead).mean())
+    assert np.mean(errors) < 0.6 * np.mean(rival)
+
+
+def test_about_eight_in_ten_come_to_lie_between_p10_and_p90():
+    within = []
+    for seed in range(20):
+        whole = wave(days=7 + 1 / 6, seed=seed)
+        outlook = AutoRegForecaster().predict(
+            History(
+                origin=datetime.fromtimestamp(ORIGIN.timestamp() - 300 * 48, UTC),
+                step_seconds=300,
+                price_usd_per_mwh=whole[:-48],
+                carbon_g_per_kwh=whole[:-48],
+            ),
+            48,
+        )
+        bands = outlook.price_usd_per_mwh
+        within.append(np.mean((whole[-48:] >= bands.p10) & (whole[-48:] <= bands.p90)))
+    assert np.mean(within) == pytest.approx(0.8, abs=0.08)
+
+
+def test_cents_or_dollars_give_the_same_outlook():
+    dollars, cents = predict(wave()), predict(wave() * 100)
+    assert cents.price_usd_per_mwh.p50 == pytest.approx(100 * dollars.price_usd_per_mwh.p50)
+    assert cents.spike_probability == pytest.approx(dollars.spike_probability)
+
+
+def test_gaps_are_bridged_and_nothing_missing_comes_out():
+    price = wave()
+    price[100:112] = np.nan
+    price[[500, 1_500, -1]] = np.nan
+    outlook = predict(price)
+    assert not outlook.degraded
+    assert np.isfinite(outlook.price_usd_per_mwh.p90).all()
+    assert outlook.price_usd_per_mwh.p50 == pytest.approx(predict(wave()).price_usd_per_mwh.p50, abs=2.0)
+
+
+def test_a_signal_that_stopped_an_hour_ago_is_degraded():
+    price = wave()
+    price[-12:] = np.nan
+    assert not predict(price).degraded
+    price[-13:] = np.nan
+    assert predict(price).degraded
+
+
+def test_the_values_at_a_long_gap_are_no_measure_of_the_spread():
+    """Three straight days would look foreseeable."""
+    gap = wave()
+    gap[DAY : 4 * DAY] = np.nan
+    whole, holed = predict(wave()).price_usd_per_mwh, predict(gap).price_usd_per_mwh
+    assert np.mean(holed.p90 - holed.p10) == pytest.approx(np.mean(whole.p90 - whole.p10), rel=0.25)
+
+
+@pytest.mark.parametrize("values", [1, 2, 40, DAY, 2 * DAY - 1])
+def test_less_than_two_days_are_degraded(values):
+    outlook = predict(wave()[-values:])
+    assert outlook.degraded
+    assert outlook.price_usd_per_mwh.p50.shape == (48,)
+
+
+def test_two_days_are_enough():
+    assert not predict(wave()[-2 * DAY :]).degraded
+
+
+def test_one_value_is_held():
+    outlook = predict(np.array([37.0]))
+    assert (outlook.price_usd_per_mwh.p10 == 37.0).all()
+    assert (outlook.price_usd_per_mwh.p90 == 37.0).all()
+    assert not outlook.spike_probability.any()
+
+
+@pytest.mark.parametrize("value", [0.0, -12.5, 36.45487])
+def test_a_signal_that_never_moved_is_held_and_degraded(value):
+    outlook = predict(np.full(7 * DAY, value), np.full(7 * DAY, abs(value)))
+    assert outlook.degraded
+    assert (outlook.price_usd_per_mwh.p50 == value).all()
+    assert (outlook.carbon_g_per_kwh.p90 == abs(value)).all()
+    assert not outlook.spike_probability.any()
+
+
+def test_a_signal_that_mostly_stands_still_is_still_modelled():
+    carbon = np.zeros(7 * DAY)
+    carbon[::7] = 660.0
+    outlook = predict(wave(), carbon)
+    assert not outlook.degraded
+    assert (outlook.carbon_g_per_kwh.p90 >= 0).all()
+    assert (outlook.carbon_g_per_kwh.p90 <= 663.75 * np.e).all()
+
+
+def test_carbon_is_never_negative():
+    assert (predict(wave(), np.maximum(wave(seed=3) - 40, 0.0)).carbon_g_per_kwh.p10 >= 0).all()
+
+
+def test_a_runaway_fit_stays_within_reach_of_what_was_seen():
+    climb = np.exp(np.linspace(0, 9, 7 * DAY))
+    p90 = predict(climb).price_usd_per_mwh.p90
+    assert np.isfinite(p90).all()
+    assert p90.max() <= 9_000 * np.e**1.5
+
+
+@pytest.mark.parametrize("step_seconds", [60, 300, 900, 1_800, 3_600, 21_600])
+def test_any_length_of_interval_will_do(step_seconds):
+    steps = max(1, 14_400 // step_seconds)
+    outlook = predict(wave(days=8, step_seconds=step_seconds), steps=steps, step_seconds=step_seconds)
+    assert outlook.degraded == (step_seconds > 3_600)
+    assert outlook.price_usd_per_mwh.p50.shape == (steps,)
+
+
+@pytest.mark.parametrize("signal", ["price", "carbon"])
+def test_a_signal_of_which_nothing_is_known_is_refused(signal):
+    nothing = np.full(7 * DAY, np.nan)
+    with pytest.raises(NoSignalError, match=signal):
+        predict(nothing if signal == "price" else wave(), nothing if signal == "carbon" else wave())
