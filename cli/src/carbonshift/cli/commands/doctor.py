@@ -1,0 +1,133 @@
+"""`carbonshift doctor`: what this host can do, and what to do about each lack."""
+
+import asyncio
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from carbonshift.cli.options import JsonFlag
+from carbonshift.common.embedded import find_binary, held_url
+from carbonshift.common.errors import CarbonShiftError
+from carbonshift.common.plugins import plugin_names
+from carbonshift.common.reach import reach_broker
+from carbonshift.common.settings import Settings
+from carbonshift.gpu_worker.doctor import DeviceReport, inspect_devices
+
+__all__ = ["doctor"]
+
+KEYS = {
+    "OPENAI_API_KEY": "without it the baseline forecasts alone",
+    "ANTHROPIC_API_KEY": "without it templates narrate",
+    "WATTTIME_USERNAME": "without it there is no marginal carbon from WattTime",
+    "ELECTRICITYMAPS_API_KEY": "without it there is no carbon from Electricity Maps",
+}
+GROUPS = ("sources", "policies", "forecasters", "devices", "hooks")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the table: `ok`, `lack` (something works less well) or `broken`."""
+
+    what: str
+    verdict: str
+    found: str
+    remedy: str = ""
+
+
+def doctor(*, as_json: JsonFlag = False) -> None:
+    """Say what this host can do: Python, broker, devices, keys; and the remedy for each lack."""
+    findings = [*_python(), *_broker(), *_devices(), *_keys(), *_plugins()]
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        table = Table(box=None, header_style="bold")
+        for column in ("", "what", "found", "what to do"):
+            table.add_column(column, overflow="fold")
+        for finding in findings:
+            colour = {"ok": "green", "lack": "yellow", "broken": "red"}[finding.verdict]
+            table.add_row(f"[{colour}]{finding.verdict}[/]", finding.what, finding.found, finding.remedy)
+        Console(highlight=False).print(table)
+    if any(finding.verdict == "broken" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _python() -> Iterator[Finding]:
+    yield Finding("Python", "ok", f"{platform.python_version()} on {sys.platform} {platform.machine()}")
+    try:
+        yield Finding("torch", "ok", version("torch"))
+    except PackageNotFoundError:
+        yield Finding("torch", "lack", "not installed here", "install it where training runs; nothing else needs it")
+
+
+def _broker() -> Iterator[Finding]:
+    try:
+        settings = Settings.load()
+    except CarbonShiftError as error:
+        yield Finding("settings", "broken", error.problem, error.remedy)
+        return
+    try:
+        yield Finding("nats-server", "ok", f"embedded: {find_binary().name} of this installation")
+    except CarbonShiftError as error:
+        yield Finding("nats-server", "lack" if settings.nats_url else "broken", error.problem, error.remedy)
+    url = settings.nats_url or held_url(settings.state_dir / "broker")
+    if not url:
+        yield Finding("broker", "ok", "none runs; a command that needs one starts it")
+        return
+    try:
+        asyncio.run(reach_broker(settings.model_copy(update={"nats_url": url})))
+    except CarbonShiftError as error:
+        yield Finding("broker", "broken", error.problem, error.remedy)
+    else:
+        origin = "NATS_URL" if settings.nats_url else "the embedded one"
+        yield Finding("broker", "ok", f"{origin} answers at {url.rpartition('@')[2]}")
+
+
+def _devices() -> Iterator[Finding]:
+    try:
+        reports = inspect_devices()
+    except CarbonShiftError as error:
+        yield Finding("devices", "broken", error.problem, error.remedy)
+        return
+    for report in reports:
+        what = f"device {report.name}" if report.uuid else f"devices by {report.backend}"
+        if report.uuid:
+            yield Finding(what, "ok", f"{report.uuid}: {_abilities(report)}")
+        for lack in report.lacks:
+            yield Finding(what, "lack", lack.what, lack.remedy)
+
+
+def _abilities(report: DeviceReport) -> str:
+    """What it reads and sets, with its limits."""
+    able = {
+        "reads power": report.reads_power,
+        "counts energy": report.reads_energy,
+        "reads its limit": report.reads_limit,
+        "takes limits": report.sets_limit,
+    }
+    limits = (
+        f", {report.min_limit_w:.0f} to {report.max_limit_w:.0f} W" if report.min_limit_w and report.max_limit_w else ""
+    )
+    return ", ".join(name for name, can in able.items() if can) + limits
+
+
+def _keys() -> Iterator[Finding]:
+    for name, without in KEYS.items():
+        yield Finding(
+            name, "ok" if os.environ.get(name) else "lack", "set" if os.environ.get(name) else "not set", without
+        )
+
+
+def _plugins() -> Iterator[Finding]:
+    for group in GROUPS:
+        names = plugin_names(f"carbonshift.{group}")
+        yield Finding(
+            group, "ok" if names else "broken", ", ".join(names) or "none", "" if names else "reinstall carbonshift"
+        )

@@ -1,0 +1,51 @@
+"""`carbonshift up`: services on this machine, against the embedded or a given broker."""
+
+import signal
+import time
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from carbonshift.cli.options import WaitFlag, console, reached_broker
+from carbonshift.cli.supervisor import Supervisor
+from carbonshift.common.errors import CarbonShiftError, InputError
+from carbonshift.common.settings import Settings
+
+__all__ = ["SERVICES", "up"]
+
+SERVICES = ("ingest", "decide", "forecast", "explain", "gpu-worker", "dashboard")
+
+
+def up(
+    services: Annotated[list[str] | None, typer.Argument(help=f"Any of {', '.join(SERVICES)}; all by default.")] = None,
+    *,
+    wait: WaitFlag = False,
+) -> None:
+    """Run services here until Ctrl-C; one that dies is started again."""
+    names = services or list(SERVICES)
+    for name in names:
+        if name not in SERVICES:
+            raise InputError(f"there is no service {name!r}", f"the services are {', '.join(SERVICES)}")
+    settings = Settings.load()
+    with reached_broker(settings, wait=wait) as url, Supervisor(console.print) as supervisor:
+        for name in names:
+            supervisor.start_service(name, {"NATS_URL": url})
+        console.print(f"{', '.join(names)} on the broker at {url.rpartition('@')[2]}; Ctrl-C ends them")
+        _until_told_to_stop(supervisor)
+
+
+def _until_told_to_stop(supervisor: Supervisor) -> None:
+    stopping = False
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal stopping
+        del number, frame
+        stopping = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    while not stopping:
+        if dead := supervisor.check():
+            raise CarbonShiftError(f"{dead} keeps ending as soon as it has started", "its last lines above say why")
+        time.sleep(0.2)

@@ -1,0 +1,1 @@
+../../../../../examples/resnet18.py

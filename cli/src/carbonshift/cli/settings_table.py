@@ -1,0 +1,70 @@
+"""The table of all settings, out of their classes: `python -m carbonshift.cli.settings_table > docs/settings.md`."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic.fields import FieldInfo
+
+from carbonshift.common.settings import Settings
+from carbonshift.dashboard.settings import DashboardSettings
+from carbonshift.decide.settings import DecideSettings
+from carbonshift.explain.settings import ExplainSettings
+from carbonshift.forecast.settings import ForecastSettings
+from carbonshift.gpu_worker.settings import GpuWorkerSettings
+from carbonshift.ingest.settings import IngestSettings
+
+__all__ = ["settings_table"]
+
+CLASSES: tuple[type[Settings], ...] = (
+    IngestSettings,
+    DecideSettings,
+    ForecastSettings,
+    ExplainSettings,
+    GpuWorkerSettings,
+    DashboardSettings,
+)
+HEAD = """<!-- generated: python -m carbonshift.cli.settings_table > docs/settings.md -->
+# Settings
+
+Each is an environment variable, or a key of the TOML file that `CARBONSHIFT_CONFIG` names: those of every service at
+the top level, those of one service in a table of its name. The environment wins over the file. A name in the file that
+no service knows is an error. Structured values are JSON in the environment.
+"""
+
+
+def settings_table() -> str:
+    """Markdown: one table for what every service reads, and one a service."""
+    tables = [f"{HEAD}\n## Every service\n\n{_table(Settings.model_fields)}"]
+    for cls in CLASSES:
+        own = {name: field for name, field in cls.model_fields.items() if name not in Settings.model_fields}
+        if own:
+            tables.append(f"## {cls.service}\n\n{_table(own)}")
+    return "\n\n".join(tables) + "\n"
+
+
+def _table(fields: dict[str, FieldInfo]) -> str:
+    return "\n".join(("| variable | in the file | default | what it does |", "|---|---|---|---|", *_rows(fields)))
+
+
+def _rows(fields: dict[str, FieldInfo]) -> Iterator[str]:
+    for name, field in fields.items():
+        variable = "NATS_URL" if name == "nats_url" else f"CARBONSHIFT_{name.upper()}"
+        text = " ".join((field.description or "").split()).replace("|", "\\|")
+        yield f"| `{variable}` | `{name}` | {_default(field)} | {text} |"
+
+
+def _default(field: FieldInfo) -> str:
+    """What holds when nothing is set; a default that depends on the machine is not shown."""
+    if field.default_factory is not None:
+        made = field.get_default(call_default_factory=True, validated_data={})
+        return "of the machine" if isinstance(made, str | Path) else f"`{_plain(made)}`"
+    return "none" if field.default is None else f"`{field.default}`"
+
+
+def _plain(made: object) -> str:
+    return str({key: value.model_dump(mode="json") for key, value in made.items()} if isinstance(made, dict) else made)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(settings_table())

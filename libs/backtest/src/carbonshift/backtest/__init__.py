@@ -1,0 +1,1 @@
+"""The decision code over recorded tapes, beside its baselines."""

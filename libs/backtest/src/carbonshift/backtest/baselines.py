@@ -1,0 +1,69 @@
+"""What the same work would have taken without following the grid: at once, under one power limit all the way. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from carbonshift.common.accounting import Usage
+from carbonshift.common.errors import InputError
+from carbonshift.common.events import GridTick
+from carbonshift.common.power_curve import PowerCurve
+
+__all__ = ["Baseline", "best_static_cap", "run_at_limit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A run under one limit: which, until when, and what it took."""
+
+    limit_w: float
+    finish: datetime
+    usage: Usage
+
+
+def run_at_limit(
+    curve: PowerCurve, limit_w: float, work_seconds: float, start: datetime, ticks: Sequence[GridTick]
+) -> Baseline:
+    """Do `work_seconds` of full-power work from `start` on, without a break, under `limit_w`.
+
+    After the work is done the board counts nothing.
+
+    Args:
+        curve: draw and speed of the board.
+        limit_w: the power limit.
+        work_seconds: work, in seconds at full power.
+        start: event time.
+        ticks: the grid, rising in time, from the interval of `start` on.
+
+    Raises: InputError where the ticks end before the work does.
+    """
+    draw_w, speed = curve.draw_w(limit_w), curve.speed(limit_w)
+    usage, now, left = Usage(), start, work_seconds / speed
+    for tick in ticks:
+        if left <= 0:
+            break
+        if tick.interval_end <= now:
+            continue
+        seconds = min(left, (tick.interval_end - now).total_seconds())
+        usage += Usage.of(
+            seconds=seconds,
+            energy_j=draw_w * seconds,
+            work_seconds=speed * seconds,
+            parked=False,
+            price_usd_per_mwh=tick.price_usd_per_mwh,
+            carbon_g_per_kwh=tick.carbon_g_per_kwh,
+        )
+        now += timedelta(seconds=seconds)
+        left -= seconds
+    if left > 1e-3:  # noqa: PLR2004  # a millisecond: datetimes keep microseconds
+        raise InputError(f"the tape ends {left:.0f} s before the work does", "give a longer tape, or less work")
+    return Baseline(limit_w, now, usage)
+
+
+def best_static_cap(
+    curve: PowerCurve, work_seconds: float, start: datetime, ticks: Sequence[GridTick], usd_per_tonne: float
+) -> Baseline:
+    """The cheapest whole-watt limit of the board, with carbon at `usd_per_tonne`: what needs no signal."""
+    limits_w = range(round(curve.limits_w[0]), round(curve.limits_w[-1]) + 1)
+    runs = [run_at_limit(curve, float(limit_w), work_seconds, start, ticks) for limit_w in limits_w]
+    return min(runs, key=lambda run: run.usage.cost_usd + run.usage.carbon_g / 1e6 * usd_per_tonne)

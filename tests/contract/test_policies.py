@@ -1,0 +1,61 @@
+"""What every registered policy keeps."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from carbonshift.common.events import CarbonBasis, GridTick, PriceMarket, Pulse, Quality
+from carbonshift.common.plugins import load_plugin, plugin_names
+from carbonshift.decide.machine import RegionMemory, step
+from carbonshift.decide.settings import DecideSettings
+
+GROUP = "carbonshift.policies"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+SETTINGS = DecideSettings(warm_up_seconds=3_000)
+
+
+@pytest.fixture(params=plugin_names(GROUP))
+def policy(request):
+    return load_plugin(GROUP, request.param)(SETTINGS)
+
+
+def ticks(pairs):
+    for number, (price, carbon) in enumerate(pairs):
+        start = START + timedelta(minutes=5 * number)
+        yield GridTick(
+            region="caiso",
+            interval_start=start,
+            interval_seconds=300,
+            price_usd_per_mwh=price,
+            carbon_g_per_kwh=carbon,
+            carbon_basis=CarbonBasis.AVERAGE,
+            price_quality=Quality.MISSING if price is None else Quality.OBSERVED,
+            carbon_quality=Quality.MISSING if carbon is None else Quality.OBSERVED,
+            price_market=PriceMarket.REAL_TIME,
+            price_source="test",
+            carbon_source="test",
+            observed_at=start,
+        )
+
+
+def decided(policy, pairs):
+    memory, states = RegionMemory(), []
+    for tick in ticks(pairs):
+        memory, _, state = step(memory, tick, policy, SETTINGS)
+        states.append(state)
+    return states
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(
+    pairs=st.lists(st.tuples(st.none() | st.floats(-90, 9_000), st.none() | st.floats(0, 900)), min_size=1, max_size=60)
+)
+def test_it_judges_whatever_comes_and_twice_alike(policy, pairs):
+    states = decided(policy, pairs)
+    assert states == decided(policy, pairs)
+    for (price, carbon), state in zip(pairs, states, strict=True):
+        assert state.policy == policy.name
+        assert state.reasons
+        assert state.state is not Pulse.GREEN or None not in {price, carbon}
