@@ -90,6 +90,12 @@ def broker_url(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
+def bus_at() -> Callable[[str], Bus]:
+    """A Bus on whatever broker a test has brought up itself."""
+    return Bus
+
+
+@pytest.fixture
 async def bus(broker_url: str) -> Bus:
     """A nats-server with the streams of CarbonShift."""
     bus = Bus(broker_url)
