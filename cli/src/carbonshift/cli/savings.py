@@ -83,27 +83,27 @@ class Savings:
             box=None, header_style="dim", title=f"The same work, three ways ({self.basis})", title_style="bold"
         )
         table.add_column("", no_wrap=True)
-        for column in ("work", "energy", "of it parked", "cost", "CO2", "cost + CO2", "done after"):
-            table.add_column(column, justify="right")
+        for column in ("work h", "kWh", "parked", "energy $", "CO2 kg", "total $", "done h"):
+            table.add_column(column, justify="right", no_wrap=True)
         for row, style in ((self.run, "bold"), (self.run_now, ""), (self.static_cap, "")):
             table.add_row(
                 row.name,
-                f"{row.work_hours:.1f} h",
-                f"{row.energy_kwh:.2f} kWh",
+                f"{row.work_hours:.1f}",
+                f"{row.energy_kwh:.2f}",
                 f"{row.parked_energy_kwh:.2f}",
-                f"${row.cost_usd:.3f}",
-                f"{row.carbon_kg:.2f} kg",
-                f"${row.total_usd:.3f}",
-                f"{row.hours:.1f} h",
+                f"{row.cost_usd:.3f}",
+                f"{row.carbon_kg:.2f}",
+                f"{row.total_usd:.3f}",
+                f"{row.hours:.1f}",
                 style=style,
             )
         lines = [
             f"against {row.name}: energy {_change(self.run.energy_kwh, row.energy_kwh)}, "
-            f"cost {_change(self.run.cost_usd, row.cost_usd)}, CO2 {_change(self.run.carbon_kg, row.carbon_kg)}, "
-            f"cost + CO2 {_change(self.run.total_usd, row.total_usd)}"
+            f"bill {_change(self.run.cost_usd, row.cost_usd)}, CO2 {_change(self.run.carbon_kg, row.carbon_kg)}, "
+            f"total {_change(self.run.total_usd, row.total_usd)}"
             for row in (self.run_now, self.static_cap)
         ]
-        price = f"CO2 counts ${USD_PER_TONNE:.0f} a tonne; work is in hours of one board at full power."
+        price = f"total: the energy bill, and CO2 at ${USD_PER_TONNE:.0f}/t; work: in hours of one board at full power"
         return Group(table, Text(), *(Text(line) for line in lines), Text(price, style="dim"))
 
 

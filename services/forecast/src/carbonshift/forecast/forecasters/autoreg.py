@@ -27,6 +27,8 @@ ROWS_PER_PARAMETER = 4
 STALE_SECONDS = 3_600
 """With nothing newer than this the forecast starts from a value that is no longer true."""
 MOST_FUTURES = 2_000
+DITHER = 1e-4
+"""Noise in the scaled unit, for fitting alone: without it a stretch that stands still or repeats has no one fit."""
 REACH = 1.0
 """How far beyond the values seen a future may go, in the scaled unit: a factor of e in the tails."""
 
@@ -139,7 +141,8 @@ class _Model:
     @classmethod
     def fit(cls, scaled: Array, day: Array, part: slice, shape: _Shape) -> "_Model":
         exog = day[part] if shape.harmonics else None
-        found = AutoReg(scaled[part], lags=list(shape.lags), exog=exog).fit().params
+        values = scaled[part] + np.random.default_rng(0).normal(0.0, DITHER, scaled[part].size)
+        found = AutoReg(values, lags=list(shape.lags), exog=exog).fit().params
         constant, weights, cycle = found[0], found[1 : 1 + len(shape.lags)], found[1 + len(shape.lags) :]
         return cls(lags=shape.lags, weights=weights, season=constant + day @ cycle)
 
