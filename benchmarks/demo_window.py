@@ -2,7 +2,7 @@
 
     python benchmarks/demo_window.py
 
-Every window that has prices and carbon throughout, begun at the demo's hour of each day; the saving is of the energy bill with
+Every window with prices and carbon throughout, begun at the demo's hour of each day; the saving is of the bill with
 carbon at $100/t, the work completed in each, parked draw counted.
 """
 

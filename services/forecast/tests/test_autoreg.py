@@ -54,7 +54,7 @@ def test_it_foresees_the_daily_cycle_where_persistence_cannot():
 
 def test_about_eight_in_ten_come_to_lie_between_p10_and_p90():
     within = []
-    for seed in range(12):
+    for seed in range(36):  # the share of 12 windows scatters by 0.05
         whole = wave(days=7 + 1 / 6, seed=seed)
         outlook = AutoRegForecaster().predict(
             History(
@@ -67,7 +67,7 @@ def test_about_eight_in_ten_come_to_lie_between_p10_and_p90():
         )
         bands = outlook.price_usd_per_mwh
         within.append(np.mean((whole[-48:] >= bands.p10) & (whole[-48:] <= bands.p90)))
-    assert np.mean(within) == pytest.approx(0.8, abs=0.08)
+    assert np.mean(within) == pytest.approx(0.8, abs=0.06)
 
 
 def test_cents_or_dollars_give_the_same_outlook():
@@ -94,12 +94,11 @@ def test_a_signal_that_stopped_an_hour_ago_is_degraded():
     assert predict(price).degraded
 
 
-def test_the_values_at_a_long_gap_are_no_measure_of_the_spread():
-    """Three straight days would look foreseeable."""
+def test_a_long_gap_does_not_make_the_future_look_foreseeable():
     gap = wave()
     gap[DAY : 4 * DAY] = np.nan
     whole, holed = predict(wave()).price_usd_per_mwh, predict(gap).price_usd_per_mwh
-    assert np.mean(holed.p90 - holed.p10) == pytest.approx(np.mean(whole.p90 - whole.p10), rel=0.25)
+    assert np.mean(holed.p90 - holed.p10) >= 0.9 * np.mean(whole.p90 - whole.p10)
 
 
 @pytest.mark.parametrize("values", [1, 2, 40, DAY, 2 * DAY - 1])
@@ -129,24 +128,30 @@ def test_a_signal_that_never_moved_is_held_and_degraded(value):
     assert not outlook.spike_probability.any()
 
 
-def test_a_signal_that_mostly_stands_still_is_still_modelled():
+@pytest.mark.parametrize("moving", [slice(None, None, 7), slice(0, 100), slice(-50, None), slice(1_000, 1_012)])
+def test_a_signal_that_mostly_stands_still_is_still_modelled(moving):
     carbon = np.zeros(7 * DAY)
-    carbon[::7] = 660.0
+    carbon[moving] = 660.0
     outlook = predict(wave(), carbon)
     assert not outlook.degraded
-    assert (outlook.carbon_g_per_kwh.p90 >= 0).all()
-    assert (outlook.carbon_g_per_kwh.p90 <= 663.75 * np.e).all()
+    assert (outlook.carbon_g_per_kwh.p10 >= 0).all()
+    assert (outlook.carbon_g_per_kwh.p90 <= 660.001).all()
+
+
+def test_a_price_held_through_each_hour_is_modelled():
+    outlook = predict(np.repeat(wave(step_seconds=3_600), 12))
+    assert not outlook.degraded
 
 
 def test_carbon_is_never_negative():
     assert (predict(wave(), np.maximum(wave(seed=3) - 40, 0.0)).carbon_g_per_kwh.p10 >= 0).all()
 
 
-def test_a_runaway_fit_stays_within_reach_of_what_was_seen():
+def test_no_future_leaves_the_range_that_was_seen():
     climb = np.exp(np.linspace(0, 9, 7 * DAY))
-    p90 = predict(climb).price_usd_per_mwh.p90
-    assert np.isfinite(p90).all()
-    assert p90.max() <= 9_000 * np.e**1.5
+    bands = predict(climb).price_usd_per_mwh
+    assert bands.p90.max() <= climb.max() * 1.001
+    assert bands.p10.min() >= climb.min()
 
 
 @pytest.mark.parametrize("step_seconds", [60, 300, 900, 1_800, 3_600, 21_600])

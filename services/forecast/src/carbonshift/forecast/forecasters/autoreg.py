@@ -29,8 +29,6 @@ STALE_SECONDS = 3_600
 MOST_FUTURES = 2_000
 DITHER = 1e-4
 """Noise in the scaled unit, for fitting alone: without it a stretch that stands still or repeats has no one fit."""
-REACH = 1.0
-"""How far beyond the values seen a future may go, in the scaled unit: a factor of e in the tails."""
 
 
 class AutoRegForecaster:
@@ -40,7 +38,8 @@ class AutoRegForecaster:
     Missing values are bridged on a straight line, and held at both ends, for fitting alone: what a forecast missed
     by is never taken from a stretch of which less than half was known. With a history too short, with too little of
     it known, or with a signal that has not moved at all, the last value and its past moves stand in, and the outlook is
-    `degraded`; so it is when the newest known value is older than an hour.
+    `degraded`; so it is when the newest known value is older than an hour. A future stays within the range of the
+    history: a fit to a storm extrapolates it, and did worse than one that does not, in scarcity most of all.
     """
 
     name: ClassVar[str] = "autoreg"
@@ -117,7 +116,7 @@ def _fitted_futures(bridged: Array, known: NDArray[np.bool_], history: History, 
     scaled = np.arcsinh((bridged - centre) / scale)
     start = int(history.origin.timestamp()) - size * history.step_seconds
     day = _day_cycle(start, history.step_seconds, size + steps, shape.harmonics)
-    limits = scaled.min() - REACH, scaled.max() + REACH
+    limits = float(scaled.min()), float(scaled.max())
     origins = _past_origins(known, steps, shape.reach)
     actual = np.lib.stride_tricks.sliding_window_view(scaled, steps)
     older, newer, whole = slice(0, size // 2), slice(size // 2, size), slice(0, size)
