@@ -17,6 +17,8 @@ from carbonshift.common.events import (
 )
 from carbonshift.common.streams import declare_streams, stream_name, token_durable
 from carbonshift.decide.app import build
+from carbonshift.decide.machine import RegionMemory, step
+from carbonshift.decide.policies.eco_pulse import EcoPulse
 from carbonshift.decide.settings import DecideSettings, SiteBudget
 
 
@@ -69,8 +71,37 @@ async def test_a_restart_remembers_from_the_streams_alone(bus, tick):
     assert interrupted[-1].score is not None
 
 
+async def test_a_replay_into_a_live_region_disturbs_neither(bus, tick):
+    """Ticks of today and of a replay come by turns; each history is decided as if it were alone, restart or not."""
+    wave = [tick(n, 30.0 + n % 7, 300.0 + n % 5) for n in range(40)]
+    replayed = [one.model_copy(update={"replay": Replay(run="r")}) for one in wave]
+    async with deciding(bus.url, warm_up_seconds=3_000):
+        by_turns = [one for pair in zip(replayed[:10], wave[15:25], strict=True) for one in pair]
+        await bus.publish(*wave[:15], *by_turns)
+        await bus.collect(GridState, when=lambda found: len(found) == 35)
+    async with deciding(bus.url, warm_up_seconds=3_000):
+        await bus.publish(*wave[25:], *replayed[10:])
+        both = await bus.collect(GridState, when=lambda found: len(found) == 2 * len(wave))
+    today = [s for s in both if not s.replay]
+    assert today == [s.model_copy(update={"replay": None}) for s in both if s.replay]
+    assert today[-1].score is not None
+
+
+async def test_two_decides_on_one_broker_decide_as_one(bus, tick):
+    """Each notices that the other has taken ticks and learns from the streams what became of them."""
+    wave = [tick(n, 30.0 + n % 7, 300.0 + n % 5) for n in range(40)]
+    async with deciding(bus.url, warm_up_seconds=3_000), deciding(bus.url, warm_up_seconds=3_000):
+        await bus.publish(*wave)
+        states = await bus.collect(GridState, until=wave[-1].interval_start)
+    settings, memory, alone = DecideSettings(warm_up_seconds=3_000), RegionMemory(), []
+    for one in wave:
+        memory, _, state = step(memory, one, EcoPulse(settings), settings)
+        alone.append(state)
+    assert states == alone
+
+
 async def test_tokens_come_for_those_who_wait(bus, tick):
-    site = SiteBudget(region="caiso", ramp_w_per_minute=60, budget_w=1_000, token_w=50)
+    site = SiteBudget(ramp_w_per_minute=60, budget_w=1_000, token_w=50)
     parked = WorkerTelemetry(
         worker="w",
         site="s",

@@ -136,14 +136,6 @@ def test_a_late_correction_changes_the_past_but_no_decision(warm, tick):
     assert changed.history.prices_usd_per_mwh[-3] == 99.0
 
 
-def test_another_replay_starts_with_no_past(warm, tick):
-    memory, _ = warm
-    _, _, state = step(memory, tick(0, 5.0, 100.0, replay=Replay(run="other")), EcoPulse(SETTINGS), SETTINGS)
-    assert state is not None
-    assert state.reasons == ("warming_up",)
-    assert state.since == state.interval_start
-
-
 def test_a_replay_keeps_its_past_when_its_speed_changes(tick):
     ticks = [tick(n, *pair, replay=Replay(run="a")) for n, pair in enumerate(WAVE)]
     _, states, _ = run([*ticks, tick(len(WAVE), 5.0, 100.0, replay=Replay(run="a", speed=60.0))])

@@ -14,7 +14,7 @@ from carbonshift.decide.settings import DecideSettings, SiteBudget
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 END = START + timedelta(hours=1)
-SITE = SiteBudget(region="caiso", ramp_w_per_minute=100, budget_w=1_000, token_w=50)
+SITE = SiteBudget(ramp_w_per_minute=100, budget_w=1_000, token_w=50)
 PARKED = Draw(allowance_w=43, ceiling_w=250)
 
 
@@ -32,7 +32,7 @@ def state(tick, pulse=Pulse.AMBER, **changes):
     windows=st.lists(st.tuples(st.floats(0, 3_600), st.floats(0, 3_600)), max_size=20),
 )
 def test_the_ramp_holds_in_every_window(tick, ramp_w_per_minute, token_w, devices, taken_at, windows):
-    site = SiteBudget(region="caiso", ramp_w_per_minute=ramp_w_per_minute, budget_w=1e6, token_w=token_w)
+    site = SiteBudget(ramp_w_per_minute=ramp_w_per_minute, budget_w=1e6, token_w=token_w)
     tokens = grant("s", site, state(tick), [PARKED] * devices, (), START, END)
     taken = [
         (token.not_before + (token.expires_at - token.not_before) * share - START).total_seconds()

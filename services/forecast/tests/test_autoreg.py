@@ -36,7 +36,7 @@ def predict(price, carbon=None, steps=48, step_seconds=300):
 
 def test_it_foresees_the_daily_cycle_where_persistence_cannot():
     errors, rival = [], []
-    for seed in range(8):
+    for seed in range(5):
         whole = wave(days=7 + 1 / 6, seed=seed)
         past, ahead = whole[: 7 * DAY], whole[7 * DAY :]
         shifted = History(
@@ -53,21 +53,19 @@ def test_it_foresees_the_daily_cycle_where_persistence_cannot():
 
 
 def test_about_eight_in_ten_come_to_lie_between_p10_and_p90():
+    """Steps of a quarter of an hour: a day of fewer steps is fitted sooner, and many futures are needed here."""
     within = []
-    for seed in range(36):  # the share of 12 windows scatters by 0.05
-        whole = wave(days=7 + 1 / 6, seed=seed)
-        outlook = AutoRegForecaster().predict(
-            History(
-                origin=datetime.fromtimestamp(ORIGIN.timestamp() - 300 * 48, UTC),
-                step_seconds=300,
-                price_usd_per_mwh=whole[:-48],
-                carbon_g_per_kwh=whole[:-48],
-            ),
-            48,
+    for seed in range(60):
+        whole = wave(days=7 + 1 / 6, seed=seed, step_seconds=900)
+        past = History(
+            origin=datetime.fromtimestamp(ORIGIN.timestamp() - 900 * 16, UTC),
+            step_seconds=900,
+            price_usd_per_mwh=whole[:-16],
+            carbon_g_per_kwh=whole[:-16],
         )
-        bands = outlook.price_usd_per_mwh
-        within.append(np.mean((whole[-48:] >= bands.p10) & (whole[-48:] <= bands.p90)))
-    assert np.mean(within) == pytest.approx(0.8, abs=0.06)
+        bands = AutoRegForecaster().predict(past, 16).price_usd_per_mwh
+        within.append(np.mean((whole[-16:] >= bands.p10) & (whole[-16:] <= bands.p90)))
+    assert np.mean(within) == pytest.approx(0.8, abs=0.08)
 
 
 def test_cents_or_dollars_give_the_same_outlook():

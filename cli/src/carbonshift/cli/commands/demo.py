@@ -63,7 +63,7 @@ WORKERS = ("demo-1", "demo-2", "demo-3")
 DECIDE = {
     "CARBONSHIFT_GREEN_POWER_LIMIT_W": "150",  # the most efficient caps of the device model, not its full power
     "CARBONSHIFT_AMBER_POWER_LIMIT_W": "136",
-    "CARBONSHIFT_SITES": json.dumps({"demo": {"region": "de", "ramp_w_per_minute": 5, "budget_w": 500, "token_w": 50}}),
+    "CARBONSHIFT_SITES": json.dumps({"demo": {"ramp_w_per_minute": 5, "budget_w": 500, "token_w": 50}}),
 }
 START_SECONDS = 40.0
 """Longest wait for a service, or for torch, to come up."""

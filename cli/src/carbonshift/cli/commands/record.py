@@ -18,7 +18,7 @@ from carbonshift.common.errors import InputError
 from carbonshift.common.events import GridTick
 from carbonshift.common.settings import Settings
 from carbonshift.common.streams import declare_streams
-from carbonshift.common.tape import Sidecar, TapeRow, can_write, write_tape
+from carbonshift.common.tape import Sidecar, TapeRow, can_write, sidecar_path, write_tape
 
 __all__ = ["record"]
 
@@ -32,8 +32,9 @@ def record(
 ) -> None:
     """Write the ticks heard from now on to a tape, until Ctrl-C; a correction replaces its interval."""
     can_write(out)
-    if out.exists():
-        raise InputError(f"{out} is there already", "name another file, or move that one away")
+    for file in (out, sidecar_path(out), _Heard.journal(out)):
+        if file.exists():
+            raise InputError(f"{file} is there already", "name another file, or move that one away")
     settings = Settings.load()
     with reached_broker(settings, wait=wait) as url:
         heard = asyncio.run(_listen(settings.model_copy(update={"nats_url": url}), _Heard(region=region), out, count))

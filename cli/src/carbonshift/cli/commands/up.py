@@ -9,12 +9,11 @@ import typer
 
 from carbonshift.cli.options import WaitFlag, console, reached_broker
 from carbonshift.cli.supervisor import Supervisor
+from carbonshift.common.embedded import held_url
 from carbonshift.common.errors import CarbonShiftError, InputError
-from carbonshift.common.settings import Settings
+from carbonshift.common.settings import SERVICES, Settings
 
-__all__ = ["SERVICES", "up"]
-
-SERVICES = ("ingest", "decide", "forecast", "explain", "gpu-worker", "dashboard")
+__all__ = ["up"]
 
 
 def up(
@@ -28,6 +27,9 @@ def up(
         if name not in SERVICES:
             raise InputError(f"there is no service {name!r}", f"the services are {', '.join(SERVICES)}")
     settings = Settings.load()
+    if not settings.nats_url and (url := held_url(settings.state_dir / "broker")):
+        remedy = f"end it first, or add services to it with NATS_URL={url}"
+        raise InputError(f"another `carbonshift` already runs a broker in {settings.state_dir}", remedy)
     with reached_broker(settings, wait=wait) as url, Supervisor(console.print) as supervisor:
         for name in names:
             supervisor.start_service(name, {"NATS_URL": url})

@@ -1,10 +1,8 @@
 """A service's connection to the broker: endless reconnection, delayed retries, dead letters, confirmed publishing."""
 
 import asyncio
-import base64
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Any, cast
 
 from faststream import BaseMiddleware
@@ -114,21 +112,11 @@ def _dead_letters(broker: NatsBroker, settings: Settings, logger: logging.Logger
                     logger.warning("%s: %s; again in %g s", raw.subject, error, delay)
                     raise NackMessage(delay=delay) from error
                 logger.exception("%s: given up, see the dlq", raw.subject)
-                await self._bury(raw, error, stored=stored)
+                await self._bury(raw, error)
                 raise RejectMessage from error
 
-        async def _bury(self, raw: Msg, error: Exception, *, stored: bool) -> None:
-            letter = DeadLetter(
-                service=settings.service,
-                source_subject=raw.subject,
-                source_stream=raw.metadata.stream if stored else "",
-                source_sequence=raw.metadata.sequence.stream if stored else 0,
-                deliveries=raw.metadata.num_delivered if stored else 1,
-                error=f"{type(error).__name__}: {error}",
-                headers=dict(raw.headers or {}),
-                payload_base64=base64.b64encode(raw.data).decode("ascii"),
-                failed_at=datetime.now(UTC),
-            )
+        async def _bury(self, raw: Msg, error: Exception) -> None:
+            letter = DeadLetter.of(raw, error, settings.service)
 
             async def once() -> None:
                 await broker.publish(

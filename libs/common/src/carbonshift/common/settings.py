@@ -3,7 +3,7 @@
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from platformdirs import user_state_path
 from pydantic import AliasChoices, Field, ValidationError
@@ -11,7 +11,10 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from carbonshift.common.errors import InputError
 
-__all__ = ["Settings"]
+__all__ = ["SERVICES", "Settings"]
+
+SERVICES = ("ingest", "decide", "forecast", "explain", "gpu-worker", "dashboard")
+"""Every service, in the order in which a tick meets them; each has a table of its own in the TOML file."""
 
 
 class TomlFile(PydanticBaseSettingsSource):
@@ -34,6 +37,9 @@ class TomlFile(PydanticBaseSettingsSource):
         service = getattr(self.settings_cls, "service", "")
         shared: dict[str, Any] = {key: value for key, value in content.items() if not isinstance(value, dict)}
         own: dict[str, Any] = content.get(service, {})
+        tables = {key for key, value in content.items() if isinstance(value, dict)}
+        if wrong := sorted(tables - {*SERVICES, service}):
+            raise InputError(f"{path}: no service is named [{wrong[0]}]", f"the services are {', '.join(SERVICES)}")
         for where, keys, known in (
             ("", shared, Settings.model_fields),
             (f"[{service}] ", own, self.settings_cls.model_fields),
@@ -54,7 +60,7 @@ class Settings(BaseSettings):
     service: ClassVar[str] = "carbonshift"
     """Name of the service: its table in the TOML file, its durable, its dead letters."""
 
-    nats_url: str | None = Field(default=None, validation_alias=AliasChoices("NATS_URL", "nats_url"))
+    nats_url: str | None = Field(default=None, repr=False, validation_alias=AliasChoices("NATS_URL", "nats_url"))
     """Servers of an existing NATS, comma-separated; without it the embedded one."""
     subject_prefix: str = Field(default="carbonshift", pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")
     """First tokens of every subject."""
@@ -62,8 +68,8 @@ class Settings(BaseSettings):
     """Copies of each stream in a cluster."""
     state_dir: Path = Field(default_factory=lambda: user_state_path("carbonshift"))
     """Where the embedded broker keeps its store, and a worker its captured limits."""
-    log_level: str = "INFO"
-    """DEBUG, INFO, WARNING or ERROR."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """How much a service tells on stderr: DEBUG, INFO, WARNING or ERROR."""
 
     @classmethod
     def settings_customise_sources(

@@ -12,7 +12,9 @@ from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy, StorageType,
 from nats.js.errors import NotFoundError
 
 from carbonshift.common.client import bare_client
+from carbonshift.common.errors import BrokerUnreachableError
 from carbonshift.common.events import EVENTS, Event, GridTick, GridTransition, ResumeToken
+from carbonshift.common.outage import is_outage
 from carbonshift.common.settings import Settings
 
 __all__ = ["DURABLES", "STREAMS", "Durable", "Stream", "declare_streams", "stream_name", "stream_of", "token_durable"]
@@ -29,6 +31,7 @@ class Stream:
     max_age_seconds: float
     """By the clock on the wall: a replayed year is as young as its replay."""
     max_bytes: int
+    """JetStream sets so much of the disk aside, 1.2 GiB in all; beyond it the oldest messages go."""
     retention: RetentionPolicy = RetentionPolicy.LIMITS
     duplicate_window_seconds: float = 120.0
 
@@ -56,16 +59,16 @@ class Durable:
 
 
 STREAMS: tuple[Stream, ...] = (
-    Stream(name="TICKS", max_age_seconds=400 * DAY_SECONDS, max_bytes=2 << 30),
-    Stream(name="STATES", max_age_seconds=400 * DAY_SECONDS, max_bytes=2 << 30),
-    Stream(name="FORECASTS", max_age_seconds=35 * DAY_SECONDS, max_bytes=1 << 30),
-    Stream(name="NARRATIVES", max_age_seconds=400 * DAY_SECONDS, max_bytes=256 << 20),
-    Stream(name="JOBS", max_age_seconds=35 * DAY_SECONDS, max_bytes=1 << 30),
-    Stream(name="TOKENS", max_age_seconds=DAY_SECONDS, max_bytes=64 << 20, retention=RetentionPolicy.WORK_QUEUE),
-    Stream(name="TARGETS", max_age_seconds=35 * DAY_SECONDS, max_bytes=64 << 20),
-    Stream(name="WORKERS", max_age_seconds=35 * DAY_SECONDS, max_bytes=1 << 30),
-    Stream(name="TELEMETRY", max_age_seconds=7 * DAY_SECONDS, max_bytes=1 << 30),
-    Stream(name="DLQ", max_age_seconds=35 * DAY_SECONDS, max_bytes=256 << 20),
+    Stream(name="TICKS", max_age_seconds=400 * DAY_SECONDS, max_bytes=256 << 20),
+    Stream(name="STATES", max_age_seconds=400 * DAY_SECONDS, max_bytes=256 << 20),
+    Stream(name="FORECASTS", max_age_seconds=35 * DAY_SECONDS, max_bytes=128 << 20),
+    Stream(name="NARRATIVES", max_age_seconds=400 * DAY_SECONDS, max_bytes=64 << 20),
+    Stream(name="JOBS", max_age_seconds=35 * DAY_SECONDS, max_bytes=64 << 20),
+    Stream(name="TOKENS", max_age_seconds=3_600.0, max_bytes=16 << 20, retention=RetentionPolicy.WORK_QUEUE),
+    Stream(name="TARGETS", max_age_seconds=35 * DAY_SECONDS, max_bytes=16 << 20),
+    Stream(name="WORKERS", max_age_seconds=35 * DAY_SECONDS, max_bytes=128 << 20),
+    Stream(name="TELEMETRY", max_age_seconds=7 * DAY_SECONDS, max_bytes=256 << 20),
+    Stream(name="DLQ", max_age_seconds=35 * DAY_SECONDS, max_bytes=64 << 20),
 )
 
 DURABLES: tuple[Durable, ...] = (
@@ -103,7 +106,9 @@ def subjects_of(stream: Stream, prefix: str) -> list[str]:
     """Every subject the stream captures; the dlq also keeps what the server says of deliveries it gave up."""
     subjects = [kind.subjects(prefix) for kind in EVENTS if kind.stream == stream.name]
     if stream.name == "DLQ":
-        subjects += [f"{ADVISORY}.{stream_name(durable.kind.stream, prefix)}.{durable.name}" for durable in DURABLES]
+        kinds: set[type[Event]] = {durable.kind for durable in DURABLES} | {ResumeToken}
+        names = {stream_name(kind.stream, prefix) for kind in kinds}
+        subjects += [f"{ADVISORY}.{name}.*" for name in sorted(names)]
     return subjects
 
 
@@ -126,14 +131,21 @@ def stream_configs(settings: Settings) -> Iterator[StreamConfig]:
 async def declare_streams(settings: Settings, more: Sequence[Durable] = ()) -> None:
     """Create or update every stream, every durable and `more`; idempotent, so each service calls it as it starts.
 
-    Raises: nats.errors.Error where the server refuses.
+    Raises: BrokerUnreachableError where the server refuses, or does not answer.
     """
     async with bare_client(settings) as client:
         jetstream = client.jetstream(timeout=5)
-        for config in stream_configs(settings):
-            await _settled(partial(_declare_stream, jetstream, config))
-        for durable in (*DURABLES, *more):
-            await _settled(partial(_declare_durable, jetstream, durable, settings))
+        try:
+            for config in stream_configs(settings):
+                await _settled(partial(_declare_stream, jetstream, config))
+            for durable in (*DURABLES, *more):
+                await _settled(partial(_declare_durable, jetstream, durable, settings))
+        except (NatsError, TimeoutError) as error:
+            problem = getattr(error, "description", None) or str(error) or type(error).__name__
+            raise BrokerUnreachableError(
+                f"the broker does not take the streams of CarbonShift: {problem}",
+                "it needs JetStream, 1.3 GiB of free store, and leave to create streams",
+            ) from error
 
 
 async def _declare_stream(jetstream: JetStreamContext, wanted: StreamConfig) -> None:
@@ -165,8 +177,8 @@ async def _settled(call: Callable[[], Awaitable[None]], attempts: int = 20) -> N
     for attempt in range(attempts):
         try:
             await call()
-        except (NatsError, TimeoutError):
-            if attempt == attempts - 1:
+        except (NatsError, TimeoutError) as error:
+            if attempt == attempts - 1 or not is_outage(error):
                 raise
             await asyncio.sleep(0.25)
         else:

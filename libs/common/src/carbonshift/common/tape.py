@@ -22,7 +22,18 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError, field_
 from carbonshift.common.errors import InputError
 from carbonshift.common.events import CarbonBasis, Name, PriceMarket, rfc3339
 
-__all__ = ["COLUMNS", "Sidecar", "Tape", "TapeError", "TapeRow", "can_write", "open_tape", "read_sidecar", "write_tape"]
+__all__ = [
+    "COLUMNS",
+    "Sidecar",
+    "Tape",
+    "TapeError",
+    "TapeRow",
+    "can_write",
+    "open_tape",
+    "read_sidecar",
+    "sidecar_path",
+    "write_tape",
+]
 
 COLUMNS = ("time_utc", "price_usd_per_mwh", "carbon_g_per_kwh")
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
@@ -141,7 +152,6 @@ def write_tape(path: Path, rows: Iterable[TapeRow], sidecar: Sidecar) -> None:
     can_write(path)
     part = path.with_name(f".{path.name}.part{os.getpid()}")
     try:
-        _sidecar_path(path).write_text(_toml(sidecar), encoding="utf-8")
         if path.name.endswith(".parquet"):
             _write_parquet(part, path, rows)
         else:
@@ -151,6 +161,7 @@ def write_tape(path: Path, rows: Iterable[TapeRow], sidecar: Sidecar) -> None:
                 writer.writerow(COLUMNS)
                 for row in rows:
                     writer.writerow((rfc3339(row.interval_start), row.price_usd_per_mwh, row.carbon_g_per_kwh))
+        sidecar_path(path).write_text(_toml(sidecar), encoding="utf-8")
         part.replace(path)
     except OSError as error:
         raise TapeError(path, None, error.strerror or str(error), "make room, or give another folder") from error
@@ -179,7 +190,7 @@ def read_sidecar(path: Path) -> Sidecar:
 
     Raises: TapeError naming the key that does not fit.
     """
-    file = _sidecar_path(path)
+    file = sidecar_path(path)
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -195,7 +206,8 @@ def read_sidecar(path: Path) -> Sidecar:
         raise TapeError(file, None, f"{key}: {first['msg']}", f"the keys are {known}") from error
 
 
-def _sidecar_path(path: Path) -> Path:
+def sidecar_path(path: Path) -> Path:
+    """Where the sidecar of the tape `path` lies."""
     return path.with_name(re.sub(r"\.(csv|csv\.gz|parquet)$", "", path.name) + ".toml")
 
 
@@ -206,7 +218,10 @@ def _first_step(path: Path, on_bad: Callable[[TapeError], None] | None) -> int:
         raise TapeError(path, None, "one row does not tell the step", "put step_seconds into its sidecar")
     if not starts:
         raise TapeError(path, None, "no row of it can be used", "give a tape with at least one interval")
-    return int((starts[1] - starts[0]).total_seconds())
+    seconds = (starts[1] - starts[0]).total_seconds()
+    if seconds != int(seconds):
+        raise TapeError(path, None, f"its first two rows are {seconds:g} s apart", "a step is whole seconds")
+    return int(seconds)
 
 
 def _read(path: Path, step_seconds: int | None, on_bad: Callable[[TapeError], None] | None) -> Iterator[TapeRow]:
@@ -334,7 +349,10 @@ def _moment(path: Path, number: int, cell: object) -> datetime:
         raise TapeError(path, number, f"time_utc {str(cell)!r} is not a time", remedy) from error
     if moment.tzinfo is None:
         raise TapeError(path, number, f"time_utc {str(cell)!r} has no zone", remedy)
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise TapeError(path, number, f"time_utc {str(cell)!r} is beyond the calendar", remedy) from error
 
 
 def _number(path: Path, number: int, column: str, cell: object) -> float | None:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from carbonshift.common.events import GridState, GridTick, GridTransition, Pulse, TransitionFacts
-from carbonshift.common.events.replay import mark
 from carbonshift.decide.history import History
 from carbonshift.decide.policy import Policy, Verdict
 from carbonshift.decide.settings import DecideSettings
@@ -30,12 +29,9 @@ def step(
 ) -> tuple[RegionMemory, GridTransition | None, GridState | None]:
     """Decide one tick.
 
-    A tick of another replay, or the first live one after a replay, starts from an empty memory. One that is not
-    newer than the newest decided (a correction, a redelivery) amends the history and decides nothing: what was
-    decided was decided on what was known.
+    One that is not newer than the newest decided (a correction, a redelivery) amends the history and decides
+    nothing: what was decided was decided on what was known.
     """
-    if memory.state is not None and mark(memory.state.replay) != mark(tick.replay):
-        memory = RegionMemory()
     history = memory.history.with_tick(tick, settings.window_seconds)
     if memory.state is not None and tick.interval_start <= memory.state.interval_start:
         return RegionMemory(history=history, state=memory.state), None, None

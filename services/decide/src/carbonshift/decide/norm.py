@@ -12,9 +12,8 @@ __all__ = ["Band", "Spread", "robust_norm", "spread_of"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
-    """The trailing quantiles a norm is taken between, over `window_seconds` of event time."""
+    """The trailing quantiles a norm is taken between."""
 
-    window_seconds: float = 14 * 86_400.0
     low_quantile: float = 0.05
     optimal_quantile: float = 0.5
     high_quantile: float = 0.95

@@ -1,90 +1,127 @@
-"""Refills decide's memory from the streams: the last state, and the ticks of its window that were acknowledged."""
+"""Refills decide's memories from the streams: the last states, and the acknowledged ticks of their windows."""
 
-from contextlib import suppress
-from datetime import timedelta
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import TypeVar
 
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
+from pydantic import ValidationError
 
-from carbonshift.common.events import GridState, GridTick
+from carbonshift.common.events import Event, GridState, GridTick
 from carbonshift.common.events.replay import mark
 from carbonshift.common.streams import stream_name
 from carbonshift.decide.machine import RegionMemory, remembered
+from carbonshift.decide.memories import Memories
 from carbonshift.decide.settings import DecideSettings
 
-__all__ = ["rebuild"]
+__all__ = ["events_of", "rebuild"]
 
 READ_TIMEOUT_SECONDS = 10.0
+E = TypeVar("E", bound=Event)
 
 
-async def rebuild(jetstream: JetStreamContext, settings: DecideSettings) -> dict[str, RegionMemory]:
-    """The memory of every region that has a state, as it was after the last acknowledged tick.
+async def rebuild(jetstream: JetStreamContext, settings: DecideSettings) -> tuple[Memories, int]:
+    """The memories as they were after the last acknowledged tick, and the number of its delivery.
 
     A state is published before its tick is acknowledged, so a tick that decide died on comes again and finds its
-    state already there.
+    state already there. Whoever is handed a tick whose delivery is not the next has to rebuild: another decide has
+    taken some.
     """
     prefix = settings.subject_prefix
     ticks, states = stream_name(GridTick.stream, prefix), stream_name(GridState.stream, prefix)
     consumer = await jetstream.consumer_info(ticks, settings.service)
     acknowledged = consumer.ack_floor.stream_seq if consumer.ack_floor else 0
     subjects = (await jetstream.stream_info(states, subjects_filter=GridState.subjects(prefix))).state.subjects or {}
-    memories: dict[str, RegionMemory] = {}
+    memories = Memories()
     for subject in subjects:
         try:
             message = await jetstream.get_last_msg(states, subject)
         except NotFoundError:
             continue
-        state = GridState.model_validate_json(message.data or b"")
-        memory = RegionMemory(state=state)
-        for tick in await _window(jetstream, ticks, state, acknowledged, settings):
-            memory = remembered(memory, tick, settings)
-        memories[state.region] = memory
-    return memories
+        newest = GridState.model_validate_json(message.data or b"")
+        heard = await _window(jetstream, ticks, newest, acknowledged, settings)
+        if not heard:
+            memories.keep(newest, RegionMemory(state=newest))
+            continue
+        last = {
+            mark(state.replay): state
+            async for _, state in events_of(
+                jetstream, GridState, states, subject, DeliverPolicy.BY_START_TIME, opt_start_time=heard[0][0]
+            )
+        }
+        rank = {mark(tick.replay): number for number, (_, tick) in enumerate(heard)}
+        for name, state in sorted(last.items(), key=lambda item: rank.get(item[0], -1)):
+            memory = RegionMemory(state=state)
+            for _, tick in heard:
+                if mark(tick.replay) == name:
+                    memory = remembered(memory, tick, settings)
+            memories.keep(state, memory)
+    return memories, consumer.ack_floor.consumer_seq if consumer.ack_floor else 0
 
 
 async def _window(
-    jetstream: JetStreamContext, stream: str, state: GridState, acknowledged: int, settings: DecideSettings
-) -> list[GridTick]:
-    """The acknowledged ticks of the state's own history, oldest first; looks back as far as the window needs."""
+    jetstream: JetStreamContext, stream: str, newest: GridState, acknowledged: int, settings: DecideSettings
+) -> list[tuple[datetime, GridTick]]:
+    """The region's acknowledged ticks with the moments they were stored, oldest first.
+
+    Looks back until the window of every history in it is whole, or the stream ends.
+    """
+    subject = f"{settings.subject_prefix}.tick.{newest.region}"
     first_seq = (await jetstream.stream_info(stream)).state.first_seq
-    oldest = state.interval_start - timedelta(seconds=settings.window_seconds)
-    span = int(2 * settings.window_seconds / state.interval_seconds) + 1
+    span = int(2 * settings.window_seconds / newest.interval_seconds) + 1
     while True:
         from_seq = max(first_seq, acknowledged - span, 1)
-        ticks = await _read(jetstream, stream, state, from_seq, acknowledged, settings)
-        own = [tick for tick in ticks if mark(tick.replay) == mark(state.replay)]
-        if from_seq <= first_seq or (own and own[0].interval_start <= oldest) or len(own) < len(ticks):
-            return own
+        heard = [
+            (message.metadata.timestamp, tick)
+            async for message, tick in events_of(
+                jetstream, GridTick, stream, subject, DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=from_seq
+            )
+            if message.metadata.sequence.stream <= acknowledged
+        ]
+        starts: dict[str, list[datetime]] = {}
+        for _, tick in heard:
+            starts.setdefault(mark(tick.replay), []).append(tick.interval_start)
+        window = timedelta(seconds=settings.window_seconds)
+        whole = mark(newest.replay) in starts and all(max(own) - min(own) >= window for own in starts.values())
+        if from_seq <= first_seq or whole:
+            return heard
         span *= 2
 
 
-async def _read(
-    jetstream: JetStreamContext, stream: str, state: GridState, from_seq: int, to_seq: int, settings: DecideSettings
-) -> list[GridTick]:
-    """Every tick of the region with from_seq <= sequence <= to_seq."""
-    if to_seq < from_seq:
-        return []
+async def events_of(
+    jetstream: JetStreamContext,
+    kind: type[E],
+    stream: str,
+    subject: str,
+    deliver: DeliverPolicy,
+    opt_start_seq: int | None = None,
+    opt_start_time: datetime | None = None,
+) -> AsyncIterator[tuple[Msg, E]]:
+    """What the stream holds now on `subject`, from where `deliver` says; what is no valid event lies in the dlq."""
     subscription = await jetstream.subscribe(
-        f"{settings.subject_prefix}.tick.{state.region}",
+        subject,
         stream=stream,
         ordered_consumer=True,
-        config=ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=from_seq),
+        config=ConsumerConfig(
+            deliver_policy=deliver,
+            opt_start_seq=opt_start_seq,
+            opt_start_time=opt_start_time.isoformat() if opt_start_time else None,  # type: ignore[arg-type]
+        ),
     )
-    ticks: list[GridTick] = []
     try:
         consumer = await subscription.consumer_info()
         delivered = consumer.delivered.consumer_seq if consumer.delivered else 0
         pending = (consumer.num_pending or 0) + delivered  # it may have begun to deliver by now
         while pending:
             message = await subscription.next_msg(timeout=READ_TIMEOUT_SECONDS)
-            if message.metadata.sequence.stream > to_seq:
-                break
-            with suppress(ValueError):  # a malformed one lies in the dlq
-                ticks.append(GridTick.model_validate_json(message.data))
             pending = message.metadata.num_pending
-    except TimeoutError as error:
-        raise TimeoutError(f"the ticks of {state.region} could not be read back from {stream}") from error
+            try:
+                event = kind.model_validate_json(message.data)
+            except ValidationError:
+                continue
+            yield message, event
     finally:
         await subscription.unsubscribe()
-    return ticks

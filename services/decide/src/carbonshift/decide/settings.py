@@ -18,7 +18,6 @@ class SiteBudget(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    region: Name
     ramp_w_per_minute: PositiveFloat = 1_000.0
     """In any window of L minutes the site's committed watts rise by at most L times this, plus two tokens."""
     budget_w: PositiveFloat = 10_000.0
@@ -75,7 +74,7 @@ class DecideSettings(Settings):
     """Setpoint of RED for the reference board, whose training waits."""
     lease_intervals: PositiveFloat = 2.0
     """How many intervals past its own a state stays valid without a successor."""
-    sites: dict[Name, SiteBudget] = Field(default_factory=lambda: {"local": SiteBudget(region="caiso")})
+    sites: dict[Name, SiteBudget] = Field(default_factory=lambda: {"local": SiteBudget()})
     """The ramp budget of each site, by its name."""
 
     @model_validator(mode="after")
@@ -88,9 +87,7 @@ class DecideSettings(Settings):
 
     def band(self) -> Band:
         """The band of the norms."""
-        return Band(
-            window_seconds=self.window_seconds, low_quantile=self.low_quantile, high_quantile=self.high_quantile
-        )
+        return Band(low_quantile=self.low_quantile, high_quantile=self.high_quantile)
 
     def power_fraction(self, limit_w: float) -> float:
         """`limit_w` as a share of the reference board's range, clamped to [0, 1]."""

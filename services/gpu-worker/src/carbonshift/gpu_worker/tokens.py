@@ -6,10 +6,8 @@ twice.
 """
 
 import asyncio
-import base64
 import logging
 from collections import Counter
-from datetime import UTC, datetime
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -75,7 +73,7 @@ class TokenClaim:
         try:
             token = ResumeToken.model_validate_json(message.data)
         except ValidationError as error:
-            await self._outbox.put(_dead_letter(self._settings.service, message, error))
+            await self._outbox.put(DeadLetter.of(message, error, self._settings.service))
             await message.term()
             return
         try:
@@ -113,19 +111,3 @@ async def _first(changed: asyncio.Event, seconds: float | None) -> None:
             await changed.wait()
     except TimeoutError:
         pass
-
-
-def _dead_letter(service: str, message: Msg, error: Exception) -> DeadLetter:
-    """What cannot be read, kept."""
-    metadata = message.metadata
-    return DeadLetter(
-        service=service,
-        source_subject=message.subject,
-        source_stream=metadata.stream,
-        source_sequence=metadata.sequence.stream,
-        deliveries=metadata.num_delivered,
-        error=f"{type(error).__name__}: {error}",
-        headers=dict(message.headers or {}),
-        payload_base64=base64.b64encode(message.data).decode("ascii"),
-        failed_at=datetime.now(UTC),
-    )
