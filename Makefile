@@ -32,7 +32,7 @@ docs: $(STAMP)
 $(STAMP): $(MANIFESTS)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "CarbonShift needs Python 3.11 or newer, found " + sys.version.split()[0])'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip uv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip uv
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(FIND_LINKS) --constraint constraints.txt torch -r dev.txt -r workspace.txt
 	touch $@
 

@@ -12,10 +12,9 @@ from datetime import timedelta
 
 import numpy as np
 
-from carbonshift.backtest.baselines import best_static_cap, run_at_limit
+from carbonshift.backtest.baselines import USD_PER_TONNE, best_static_cap, run_at_limit
 from carbonshift.backtest.offline import offline_states
 from carbonshift.cli.commands.demo import DECIDE, LENGTH, START, TAPE
-from carbonshift.cli.savings import USD_PER_TONNE
 from carbonshift.common.accounting import Usage
 from carbonshift.common.events import GridState, GridTick
 from carbonshift.common.power_curve import RESNET18_V100 as CURVE
@@ -78,7 +77,7 @@ def main() -> None:
         run = usage(window, states[first : first + length])
         ahead, start = ticks[first : first + 3 * length], window[0].interval_start
         now = usd(run_at_limit(CURVE, CURVE.limits_w[-1], run.work_seconds, start, ahead).usage)
-        cap = usd(best_static_cap(CURVE, run.work_seconds, start, ahead, USD_PER_TONNE).usage)
+        cap = usd(best_static_cap(CURVE, [run.work_seconds], start, ahead)[0].usage)
         if run.work_seconds and min(now, cap) > 0:
             savings[start] = (1 - usd(run) / now, 1 - usd(run) / cap)
     values = np.array(list(savings.values()))

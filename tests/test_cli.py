@@ -130,12 +130,10 @@ def test_the_bundled_recordings_are_listed(carbonshift):
     assert {tape["name"]: tape["rows"] for tape in listed} == {"de_2018_15min": 35_040, "fr_2018_hourly": 8_760}
 
 
-def test_doctor_names_each_lack_and_shows_no_secret(carbonshift):
-    result = carbonshift("doctor", "--json", OPENAI_API_KEY="s3cret")
+def test_doctor_names_each_lack_with_its_remedy(carbonshift):
+    result = carbonshift("doctor", "--json")
     findings = {finding["what"]: finding for finding in json.loads(result.stdout)}
     assert result.returncode == 0, result.stdout
-    assert "s3cret" not in result.stdout
-    assert findings["OPENAI_API_KEY"]["found"] == "set"
     assert findings["policies"]["found"] == "eco-pulse"
     assert all(finding["remedy"] for finding in findings.values() if finding["verdict"] != "ok")
 
@@ -164,7 +162,6 @@ def test_up_brings_services_up_restarts_them_and_leaves_nothing_behind(tmp_path)
         assert "decide, ingest on the broker at" in process.stderr.readline()
         before = children(process.pid)
         decide = next(pid for pid in before if "carbonshift.decide" in argv(pid))
-        time.sleep(6)  # past its youth: a death now is no crash loop
         os.kill(decide, signal.SIGKILL)
         line = next(line for line in process.stderr if "decide has ended" in line)
         assert "started again" in line

@@ -44,7 +44,7 @@ def usage(hours, price):
 def compared(price):
     ticks = [tick(n, price) for n in range(2_000)]
     usages = [usage(2, price), usage(3, price)]
-    return compare(usages, CURVE, START, START + timedelta(hours=3), ticks)
+    return compare(usages, CURVE, START, START + timedelta(hours=3), ticks, "modelled")
 
 
 def test_every_row_does_the_same_work():

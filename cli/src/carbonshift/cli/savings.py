@@ -9,14 +9,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from carbonshift.backtest.baselines import Baseline, best_static_cap, run_at_limit
+from carbonshift.backtest.baselines import USD_PER_TONNE, Baseline, best_static_cap, run_at_limit
 from carbonshift.common.accounting import J_PER_KWH, Usage
 from carbonshift.common.events import GridTick
 from carbonshift.common.power_curve import PowerCurve
 
 __all__ = ["Row", "Savings", "compare"]
-
-USD_PER_TONNE = 100.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +29,10 @@ class Row:
     carbon_kg: float
     hours: float
     """Event time from the start until the last device was done."""
+    unpriced_kwh: float
+    """Energy in intervals without a price: in no sum of money."""
+    uncounted_kwh: float
+    """Energy in intervals without a carbon intensity: in no sum of CO2."""
     power_limit_w: float | None
     """The one limit of a baseline; None where it changed."""
 
@@ -48,10 +50,8 @@ class Savings:
     run_now: Row
     static_cap: Row
     basis: str
-    """Of energy, cost, carbon and work: `modelled` on a simulated device."""
+    """Where the energy comes from, and with it cost and carbon: `modelled` on a simulated device."""
     curve: PowerCurve
-    unpriced_kwh: float
-    """Energy of the run in intervals without a price or without a carbon intensity; in no sum of either."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain data; every figure under the basis it has."""
@@ -61,7 +61,6 @@ class Savings:
             "device_model": {"name": self.curve.name, "source": self.curve.source},
             "usd_per_tonne": USD_PER_TONNE,
             "after_completion": "a board counts nothing after its work is done",
-            "unpriced_kwh": self.unpriced_kwh,
             **{name: asdict(row) | {"total_usd": row.total_usd} for name, row in rows.items()},
             "saved_against": {
                 name: {
@@ -104,11 +103,22 @@ class Savings:
             for row in (self.run_now, self.static_cap)
         ]
         price = f"total: the energy bill, and CO2 at ${USD_PER_TONNE:.0f}/t; work: in hours of one board at full power"
+        lines += [
+            f"{row.name}: {row.unpriced_kwh:.2f} kWh have no known price, {row.uncounted_kwh:.2f} kWh no known carbon:"
+            " they are in no sum"
+            for row in (self.run, self.run_now, self.static_cap)
+            if row.unpriced_kwh or row.uncounted_kwh
+        ]
         return Group(table, Text(), *(Text(line) for line in lines), Text(price, style="dim"))
 
 
 def compare(
-    usages: Sequence[Usage], curve: PowerCurve, start: datetime, end: datetime, ticks: Sequence[GridTick]
+    usages: Sequence[Usage],
+    curve: PowerCurve,
+    start: datetime,
+    end: datetime,
+    ticks: Sequence[GridTick],
+    basis: str,
 ) -> Savings:
     """The run beside its baselines: every device's own work, begun at `start`.
 
@@ -118,22 +128,18 @@ def compare(
         start: when the run began, in event time.
         end: when it ended.
         ticks: the grid from `start` on, long enough for the slowest cap.
+        basis: where the energy of the run comes from, as its telemetry says.
     """
-    now: list[Baseline] = []
-    capped: list[Baseline] = []
-    total_work_seconds = sum(usage.work_seconds for usage in usages)
-    cap_w = best_static_cap(curve, total_work_seconds / len(usages), start, ticks, USD_PER_TONNE).limit_w
-    for usage in usages:
-        now.append(run_at_limit(curve, curve.limits_w[-1], usage.work_seconds, start, ticks))
-        capped.append(run_at_limit(curve, cap_w, usage.work_seconds, start, ticks))
+    works_seconds = [usage.work_seconds for usage in usages]
+    now = [run_at_limit(curve, curve.limits_w[-1], work, start, ticks) for work in works_seconds]
+    capped = best_static_cap(curve, works_seconds, start, ticks)
     run = sum(usages, start=Usage())
     return Savings(
         run=_row("following the grid", [run], end - start, None),
         run_now=_baseline("at once, full power", now, start),
-        static_cap=_baseline(f"static cap of {cap_w:.0f} W", capped, start),
-        basis="modelled",
+        static_cap=_baseline(f"static cap of {capped[0].limit_w:.0f} W", capped, start),
+        basis=basis,
         curve=curve,
-        unpriced_kwh=max(run.unpriced_j, run.uncounted_j) / J_PER_KWH,
     )
 
 
@@ -152,6 +158,8 @@ def _row(name: str, usages: list[Usage], took: timedelta, limit_w: float | None)
         cost_usd=usage.cost_usd,
         carbon_kg=usage.carbon_g / 1e3,
         hours=took.total_seconds() / 3_600,
+        unpriced_kwh=usage.unpriced_j / J_PER_KWH,
+        uncounted_kwh=usage.uncounted_j / J_PER_KWH,
         power_limit_w=limit_w,
     )
 

@@ -17,7 +17,8 @@ from carbonshift.common.embedded import die_with_parent
 __all__ = ["Program", "Supervisor"]
 
 STOP_SECONDS = 15.0
-QUICK_DEATH_SECONDS = 5.0
+QUICK_DEATH_SECONDS = 15.0
+"""A service whose settings are wrong has said so by then, imports on a busy machine included."""
 QUICK_DEATHS = 3
 RESTART_PAUSE_SECONDS = 1.0
 
@@ -70,9 +71,9 @@ class Supervisor:
             self._spawn(program)
         return None
 
-    def returncode(self, name: str) -> int | None:
-        """How the program ended; None while it runs."""
-        return next(p.process.poll() for p in self._programs if p.name == name and p.process is not None)
+    def has_ended(self, name: str) -> bool:
+        """Whether a program that was started, and not stopped by us, runs no more."""
+        return any(p.name == name and p.process is not None and p.process.poll() is not None for p in self._programs)
 
     def stop(self, *names: str) -> None:
         """SIGTERM to these programs, or to all, the last started first; SIGKILL to what has not ended in 15 s."""

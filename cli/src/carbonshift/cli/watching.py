@@ -9,6 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from carbonshift.common.accounting import J_PER_KWH
 from carbonshift.common.events import (
     DeadLetter,
     Event,
@@ -147,7 +148,7 @@ class Watch:
                 f"{_figure(now.power_w, '.0f')} W",
                 f"{_figure(now.power_limit_w, '.0f')} W",
                 f"{now.allowance_w:.0f} W",
-                f"{now.energy_j / 3.6e6:.2f}",
+                f"{now.energy_j / J_PER_KWH:.2f}",
                 str(now.step) if now.step else "modelled",
                 _figure(now.steps_per_s, ".1f") if now.step else "",
             )

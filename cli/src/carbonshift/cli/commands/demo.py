@@ -137,6 +137,11 @@ class Outcome:
             "training": self.training(),
             "savings": self.savings.as_json(),
             "wall_seconds": round(self.wall_seconds, 1),
+            "basis": {
+                "states, transitions, narratives, forecasts": "computed from the recording",
+                "pauses, resumes, resume_tokens_taken": f"counted: {JOB} is a real training, the others are simulated",
+                "wall_seconds": "measured",
+            },
             "note": CHOICE,
         }
 
@@ -293,7 +298,7 @@ class _Stage:
             raise CarbonShiftError("no worker has sent telemetry", f"see {self._tail('gpu-worker-demo-1')}")
         return Outcome(
             watch=self._watch,
-            savings=compare(list(usages.values()), RESNET18_V100, span.start, span.end, ticks),
+            savings=compare(list(usages.values()), RESNET18_V100, span.start, span.end, ticks, self._basis()),
             span=span,
             wall_seconds=time.monotonic() - began,
         )
@@ -308,7 +313,13 @@ class _Stage:
             problem = f"{what} was not ready after {START_SECONDS:.0f} s; the logs end with: {self._tails()}"
             raise CarbonShiftError(problem, "is the machine very busy? try again") from error
 
+    def _basis(self) -> str:
+        """Where the energy in the telemetry comes from."""
+        return ", ".join(sorted({now.energy_basis for now in self._watch.telemetry}))
+
     def _check(self) -> None:
+        if self._supervisor.has_ended("training"):
+            raise CarbonShiftError(f"the training has ended: {self._tail('training')}", "report it with this line")
         if dead := self._supervisor.check():
             raise CarbonShiftError(f"{dead} keeps ending: {self._tail(dead)}", "report it with this line")
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import platform
 import sys
 from collections.abc import Iterator
@@ -23,12 +22,6 @@ from carbonshift.gpu_worker.doctor import DeviceReport, inspect_devices
 
 __all__ = ["doctor"]
 
-KEYS = {
-    "OPENAI_API_KEY": "without it the baseline forecasts alone",
-    "ANTHROPIC_API_KEY": "without it templates narrate",
-    "WATTTIME_USERNAME": "without it there is no marginal carbon from WattTime",
-    "ELECTRICITYMAPS_API_KEY": "without it there is no carbon from Electricity Maps",
-}
 GROUPS = ("sources", "policies", "forecasters", "devices", "hooks")
 
 
@@ -43,8 +36,8 @@ class Finding:
 
 
 def doctor(*, as_json: JsonFlag = False) -> None:
-    """Say what this host can do: Python, broker, devices, keys; and the remedy for each lack."""
-    findings = [*_python(), *_broker(), *_devices(), *_keys(), *_plugins()]
+    """Say what this host can do: Python, broker, devices, plug-ins; and the remedy for each lack."""
+    findings = [*_python(), *_broker(), *_devices(), *_plugins()]
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
@@ -116,13 +109,6 @@ def _abilities(report: DeviceReport) -> str:
         f", {report.min_limit_w:.0f} to {report.max_limit_w:.0f} W" if report.min_limit_w and report.max_limit_w else ""
     )
     return ", ".join(name for name, can in able.items() if can) + limits
-
-
-def _keys() -> Iterator[Finding]:
-    for name, without in KEYS.items():
-        yield Finding(
-            name, "ok" if os.environ.get(name) else "lack", "set" if os.environ.get(name) else "not set", without
-        )
 
 
 def _plugins() -> Iterator[Finding]:

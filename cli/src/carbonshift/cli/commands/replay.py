@@ -19,8 +19,6 @@ from carbonshift.ingest.settings import IngestSettings
 
 __all__ = ["replay", "report_skipped"]
 
-SHOWN_ROWS = 20
-
 
 def replay(
     tape: TapeArgument,
@@ -48,7 +46,7 @@ def replay(
 
 def report_skipped(tape: Tape) -> None:
     """Say which rows were left out, and how many."""
-    for error in tape.skipped[:SHOWN_ROWS]:
+    for error in tape.skipped:
         console.print(f"skipped: {error.problem}", soft_wrap=True, markup=False)
     if tape.skipped:
         console.print(f"{len(tape.skipped)} rows skipped, {tape.row_count} kept")

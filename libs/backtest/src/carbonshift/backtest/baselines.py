@@ -9,7 +9,10 @@ from carbonshift.common.errors import InputError
 from carbonshift.common.events import GridTick
 from carbonshift.common.power_curve import PowerCurve
 
-__all__ = ["Baseline", "best_static_cap", "run_at_limit"]
+__all__ = ["USD_PER_TONNE", "Baseline", "best_static_cap", "run_at_limit"]
+
+USD_PER_TONNE = 100.0
+"""What a tonne of CO2 counts where energy and carbon meet in one sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +64,29 @@ def run_at_limit(
 
 
 def best_static_cap(
-    curve: PowerCurve, work_seconds: float, start: datetime, ticks: Sequence[GridTick], usd_per_tonne: float
-) -> Baseline:
-    """The cheapest whole-watt limit of the board, with carbon at `usd_per_tonne`: what needs no signal."""
+    curve: PowerCurve,
+    works_seconds: Sequence[float],
+    start: datetime,
+    ticks: Sequence[GridTick],
+    usd_per_tonne: float = USD_PER_TONNE,
+) -> list[Baseline]:
+    """The cheapest whole-watt limit for a fleet of equal boards, carbon at `usd_per_tonne`: what needs no signal.
+
+    Args:
+        curve: draw and speed of each board.
+        works_seconds: the work of each board, in seconds at full power.
+        start: event time at which all begin.
+        ticks: the grid, rising in time, long enough for the lowest limit.
+        usd_per_tonne: price of carbon in the choice.
+
+    Returns: the run of each board under that one limit, in the order of `works_seconds`.
+    """
+
+    def usd(runs: list[Baseline]) -> float:
+        return sum(run.usage.cost_usd + run.usage.carbon_g / 1e6 * usd_per_tonne for run in runs)
+
     limits_w = range(round(curve.limits_w[0]), round(curve.limits_w[-1]) + 1)
-    runs = [run_at_limit(curve, float(limit_w), work_seconds, start, ticks) for limit_w in limits_w]
-    return min(runs, key=lambda run: run.usage.cost_usd + run.usage.carbon_g / 1e6 * usd_per_tonne)
+    fleets = (
+        [run_at_limit(curve, float(limit_w), work, start, ticks) for work in works_seconds] for limit_w in limits_w
+    )
+    return min(fleets, key=usd)

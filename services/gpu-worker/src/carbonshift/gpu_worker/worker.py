@@ -201,6 +201,9 @@ class Worker:
             return False
         if same_run and state.replay:
             return True
+        if state.replay and mine and not mine.replay and self._leased():
+            log.warning("a replay comes on region %s, whose own state is in force: it is not followed", state.region)
+            return False
         if lease_end(state, published_at, self._settings.replay_lease_seconds) > datetime.now(UTC):
             return True
         log.info("the state of %s came too late to be followed", state.interval_start)
@@ -247,6 +250,8 @@ class Worker:
                     memory_used_bytes=receipt.memory_used_bytes,
                 )
                 await self._job_status(replace(view, step=receipt.step), RunState.PAUSED)
+            if pausing.result():
+                self._tokens_taken = 0  # those of the next resume are counted from here
         await self._settle()
         return None
 
