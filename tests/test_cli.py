@@ -63,6 +63,10 @@ async def test_bad_rows_can_be_skipped_and_are_reported(bus, carbonshift, tmp_pa
     [
         (("replay", "nothing.csv"), "there is no such file"),
         (("replay", "de_2018_15min", "--speed", "fast"), "--speed 'fast'"),
+        (("replay", "de_2018_15min", "--speed", "1e-320"), "--speed '1e-320'"),
+        (("replay", "de_2018_15min", "--from", "0001-01-01T00:00:00+14:00"), "beyond the calendar"),
+        (("replay", ""), "is not a file"),
+        (("record", "--out", "/proc/x.csv"), "/proc/x.csv"),
         (("replay", "de_2018_15min", "--from", "2018-01-05T00:00"), "--from '2018-01-05T00:00' has no zone"),
         (("replay", "de_2018_15min", "--from", "2030-01-01"), "nothing lies between"),
         (("replay", "de_2018_15min", "--region", "a.b"), "--region 'a.b'"),
@@ -76,6 +80,14 @@ async def test_bad_rows_can_be_skipped_and_are_reported(bus, carbonshift, tmp_pa
 )
 def test_a_bad_argument_is_one_line(carbonshift, arguments, part):
     one_line(carbonshift(*arguments), part)
+
+
+def test_a_state_folder_that_cannot_be_used_is_one_line(carbonshift, tmp_path):
+    (tmp_path / "file").write_text("")
+    result = carbonshift("up", CARBONSHIFT_STATE_DIR=str(tmp_path / "file"))
+    assert result.returncode == 1
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert "set CARBONSHIFT_STATE_DIR" in result.stderr
 
 
 def test_a_bad_setting_is_one_line(carbonshift):

@@ -16,7 +16,7 @@ def test_the_demo_shows_every_state_pauses_a_real_training_and_compares_the_same
     assert shown["resumes"] >= 1
     assert shown["resume_tokens_taken"] >= 3
     assert shown["forecasts"] >= 1
-    assert len(shown["narratives"]) == shown["transitions"] + 1
+    assert len(shown["narratives"]) == shown["transitions"] > 0
     assert shown["dead_letters"] == 0
 
     training = shown["training"]

@@ -66,6 +66,10 @@ BAD_ROWS = {
     "twice": ("2026-01-01T00:10:00Z,1,1", "stands there twice"),
     "backward": ("2026-01-01T00:05:00Z,1,1", "lies before the row above"),
     "off the step": ("2026-01-01T00:17:00Z,1,1", "is off the step of 300 s"),
+    "another age": ("0001-01-01T00:00:00+14:00,1,1", "is not of this age"),
+    "a mistyped year": ("2062-01-01T00:15:00Z,1,1", "days after the row above"),
+    "beyond belief": ("2026-01-01T00:15:00Z,1e300,1", "is not a number that can be believed"),
+    "other digits": ("2026-01-01T00:15:00Z,\u0663\u0664,1", "is not a number that can be believed"),
     "too few cells": ("2026-01-01T00:15:00Z,1", "2 cells where the header has 3"),
 }
 
@@ -141,6 +145,22 @@ def test_a_sidecar_that_does_not_fit_is_refused(tmp_path, text, reason):
     write(tmp_path / "t.toml", text)
     with pytest.raises(TapeError, match=reason):
         open_tape(write(tmp_path / "t.csv", GOOD))
+
+
+def test_a_bad_row_at_the_beginning_does_not_change_the_step(tmp_path):
+    rows = [f"2026-01-01T00:{5 * n:02}:00Z,{'abc' if n == 1 else n},1\n" for n in range(12)]
+    tape = open_tape(write(tmp_path / "t.csv", HEADER + "".join(rows)), skip_bad=True)
+    assert (tape.step_seconds, tape.row_count, [error.row for error in tape.skipped]) == (300, 11, [3])
+
+
+def test_blank_lines_are_no_rows(tmp_path):
+    assert open_tape(write(tmp_path / "t.csv", GOOD.replace("\n", "\n\n"))).row_count == 3
+
+
+def test_rows_closer_than_a_second_are_refused(tmp_path):
+    text = HEADER + "".join(f"2026-01-01T00:00:0{n // 2}.{5 * (n % 2)}Z,1,1\n" for n in range(6))
+    with pytest.raises(TapeError, match="whole seconds"):
+        open_tape(write(tmp_path / "t.csv", text))
 
 
 def test_only_the_asked_stretch_is_read(tmp_path):

@@ -18,6 +18,8 @@ from carbonshift.common.settings import Settings
 
 __all__ = ["JsonFlag", "SkipBad", "TapeArgument", "WaitFlag", "console", "reached_broker", "to_moment", "to_speed"]
 
+SLOWEST = 0.01
+
 console = Console(stderr=True, highlight=False)
 """For people; stdout is for what a machine may read."""
 
@@ -43,13 +45,16 @@ def to_moment(name: str, text: str | None) -> datetime | None:
         if not re.fullmatch(r"\d{4}-?\d{2}-?\d{2}", text):
             raise InputError(f"{name} {text!r} has no zone", remedy)
         moment = moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise InputError(f"{name} {text!r} is beyond the calendar", remedy) from error
 
 
 def to_speed(text: str) -> float | None:
     """Seconds of event time per second; None for `max`.
 
-    Raises: InputError where it is neither `max` nor a number above 0.
+    Raises: InputError where it is neither `max` nor a number from 0.01 on.
     """
     if text == "max":
         return None
@@ -57,8 +62,8 @@ def to_speed(text: str) -> float | None:
         speed = float(text)
     except ValueError:
         speed = 0.0
-    if not 0 < speed < float("inf"):
-        raise InputError(f"--speed {text!r} is not a speed", "give a number above 0, such as 60, or max")
+    if not SLOWEST <= speed < float("inf"):
+        raise InputError(f"--speed {text!r} is not a speed", "give a number such as 60, 0.01 at least, or max")
     return speed
 
 

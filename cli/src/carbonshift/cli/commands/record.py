@@ -92,7 +92,11 @@ async def _listen(settings: Settings, heard: _Heard, out: Path, count: int | Non
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, done.set)
-    with heard.journal(out).open("w", newline="", encoding="utf-8") as file:
+    try:
+        file = heard.journal(out).open("w", newline="", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{out}: {error.strerror}", "name a folder that can be written to") from error
+    with file:
         journal = csv.writer(file)
         journal.writerow(("time_utc", "price_usd_per_mwh", "carbon_g_per_kwh", "revision"))
 

@@ -1,6 +1,7 @@
 """`carbonshift recordings`: the real grid tapes that come with CarbonShift."""
 
 import json
+import sys
 
 import typer
 from rich.console import Console
@@ -56,4 +57,4 @@ def list_recordings(*, as_json: JsonFlag = False) -> None:
             str(row["price_market"]),
             str(row["carbon_basis"]),
         )
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)

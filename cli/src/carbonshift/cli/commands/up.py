@@ -9,8 +9,8 @@ import typer
 
 from carbonshift.cli.options import WaitFlag, console, reached_broker
 from carbonshift.cli.supervisor import Supervisor
-from carbonshift.common.embedded import held_url
-from carbonshift.common.errors import CarbonShiftError, InputError
+from carbonshift.common.embedded import held_url, listens
+from carbonshift.common.errors import BrokerUnreachableError, CarbonShiftError, InputError
 from carbonshift.common.settings import SERVICES, Settings
 
 __all__ = ["up"]
@@ -34,10 +34,10 @@ def up(
         for name in names:
             supervisor.start_service(name, {"NATS_URL": url})
         console.print(f"{', '.join(names)} on the broker at {url.rpartition('@')[2]}; Ctrl-C ends them")
-        _until_told_to_stop(supervisor)
+        _until_told_to_stop(supervisor, None if settings.nats_url else url)
 
 
-def _until_told_to_stop(supervisor: Supervisor) -> None:
+def _until_told_to_stop(supervisor: Supervisor, embedded_url: str | None) -> None:
     stopping = False
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -50,4 +50,6 @@ def _until_told_to_stop(supervisor: Supervisor) -> None:
     while not stopping:
         if dead := supervisor.check():
             raise CarbonShiftError(f"{dead} keeps ending as soon as it has started", "its last lines above say why")
-        time.sleep(0.2)
+        if embedded_url and not listens(embedded_url):
+            raise BrokerUnreachableError("the embedded broker has ended", "start again; its store is whole")
+        time.sleep(0.5)

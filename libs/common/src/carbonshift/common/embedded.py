@@ -19,7 +19,7 @@ from pathlib import Path
 from carbonshift.common.errors import BrokerUnreachableError
 from carbonshift.common.settings import Settings
 
-__all__ = ["broker_url", "die_with_parent", "embedded_server", "find_binary", "held_url"]
+__all__ = ["broker_url", "die_with_parent", "embedded_server", "find_binary", "held_url", "listens"]
 
 START_SECONDS = 10.0
 STOP_SECONDS = 10.0
@@ -50,7 +50,12 @@ def embedded_server(folder: Path) -> Iterator[str]:
     Raises: BrokerUnreachableError where the platform has no binary or the server does not start.
     """
     binary = find_binary()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "lock").touch()
+    except OSError as error:
+        problem = f"the broker cannot use {folder}: {error.strerror}"
+        raise BrokerUnreachableError(problem, "set CARBONSHIFT_STATE_DIR to a folder that can be written to") from error
     with (folder / "lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -69,8 +74,8 @@ def held_url(folder: Path) -> str | None:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
                 return _wait_for_holder(folder)
-    except FileNotFoundError:
-        pass
+    except OSError:
+        pass  # no folder, or none that can be read: nobody holds it
     return None
 
 
@@ -121,7 +126,7 @@ def _wait_for_holder(folder: Path) -> str:
             url = (folder / "url").read_text(encoding="ascii").strip()
         except FileNotFoundError:
             url = ""
-        if url and _listens(url):
+        if url and listens(url):
             return url
         time.sleep(0.02)
     raise BrokerUnreachableError(
@@ -130,8 +135,8 @@ def _wait_for_holder(folder: Path) -> str:
     )
 
 
-def _listens(url: str) -> bool:
-    """False for an address that a holder who was killed has left behind."""
+def listens(url: str) -> bool:
+    """Whether something answers at the embedded broker's address; False for one that a killed holder left behind."""
     host, _, port = url.rpartition("//")[2].rpartition(":")
     try:
         with socket.create_connection((host, int(port)), timeout=1):

@@ -144,7 +144,8 @@ async def declare_streams(settings: Settings, more: Sequence[Durable] = ()) -> N
             problem = getattr(error, "description", None) or str(error) or type(error).__name__
             raise BrokerUnreachableError(
                 f"the broker does not take the streams of CarbonShift: {problem}",
-                "it needs JetStream, 1.3 GiB of free store, and leave to create streams",
+                "it needs JetStream, 1.3 GiB of free store and leave to create streams; the embedded one tells more in"
+                " broker/nats-server.log of the state folder, where a damaged store can be moved away",
             ) from error
 
 

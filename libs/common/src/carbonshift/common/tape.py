@@ -8,16 +8,17 @@ import os
 import re
 import tomllib
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from carbonshift.common.errors import InputError
 from carbonshift.common.events import CarbonBasis, Name, PriceMarket, rfc3339
@@ -36,7 +37,13 @@ __all__ = [
 ]
 
 COLUMNS = ("time_utc", "price_usd_per_mwh", "carbon_g_per_kwh")
-NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+LARGEST = 1e6
+"""Beyond any price or intensity: the dearest real LMP of the tapes at hand is 8,995 USD/MWh."""
+LONGEST_GAP = timedelta(days=31)
+"""A row that follows later than this is taken for a mistyped one."""
+ROWS_THAT_TELL_THE_STEP = 100
+YEARS = range(1900, 2200)
 FORMATS = ".csv, .csv.gz or .parquet"
 
 
@@ -69,9 +76,9 @@ class Sidecar(BaseModel):
     region: Name = "tape"
     time_zone: str = "UTC"
     """IANA name of the market's own clock."""
-    step_seconds: PositiveInt | None = None
+    step_seconds: int | None = Field(default=None, ge=1, le=31 * 86_400)
     """Length of an interval; without it the distance of the first two rows."""
-    price_step_seconds: PositiveInt | None = None
+    price_step_seconds: int | None = Field(default=None, ge=1, le=31 * 86_400)
     """How long one cleared price holds; without it one step."""
     currency: Literal["USD"] = "USD"
     carbon_basis: CarbonBasis = CarbonBasis.AVERAGE
@@ -124,7 +131,7 @@ def open_tape(path: Path, *, skip_bad: bool = False) -> Tape:
     sidecar = read_sidecar(path)
     skipped: list[TapeError] = []
     on_bad = skipped.append if skip_bad else None
-    step_seconds = sidecar.step_seconds or _first_step(path, on_bad)
+    step_seconds = sidecar.step_seconds or _step(path, on_bad)
     skipped.clear()
     count, first, last = 0, None, None
     for row in _read(path, step_seconds, on_bad):
@@ -211,16 +218,17 @@ def sidecar_path(path: Path) -> Path:
     return path.with_name(re.sub(r"\.(csv|csv\.gz|parquet)$", "", path.name) + ".toml")
 
 
-def _first_step(path: Path, on_bad: Callable[[TapeError], None] | None) -> int:
-    """The distance of the first two good rows, in seconds."""
-    starts = [row.interval_start for row in islice(_read(path, None, on_bad), 2)]
-    if len(starts) == 1:
-        raise TapeError(path, None, "one row does not tell the step", "put step_seconds into its sidecar")
+def _step(path: Path, on_bad: Callable[[TapeError], None] | None) -> int:
+    """The commonest distance of neighbours among the first good rows, in seconds; of two as common the shorter."""
+    starts = [row.interval_start for row in islice(_read(path, None, on_bad), ROWS_THAT_TELL_THE_STEP)]
     if not starts:
         raise TapeError(path, None, "no row of it can be used", "give a tape with at least one interval")
-    seconds = (starts[1] - starts[0]).total_seconds()
+    if len(starts) == 1:
+        raise TapeError(path, None, "one row does not tell the step", "put step_seconds into its sidecar")
+    distances = Counter((after - before).total_seconds() for before, after in pairwise(starts))
+    seconds = min(distances, key=lambda distance: (-distances[distance], distance))
     if seconds != int(seconds):
-        raise TapeError(path, None, f"its first two rows are {seconds:g} s apart", "a step is whole seconds")
+        raise TapeError(path, None, f"its rows are {seconds:g} s apart", "a step is whole seconds")
     return int(seconds)
 
 
@@ -270,6 +278,8 @@ def _csv_cells(path: Path, on_bad: Callable[[TapeError], None] | None) -> Iterat
             picked = _positions(path, [name.strip() for name in header])
             for cells in lines:
                 row_number = lines.line_num
+                if not cells:
+                    continue  # a blank line
                 if len(cells) == len(header):
                     yield row_number, (cells[picked[0]], cells[picked[1]], cells[picked[2]])
                 else:
@@ -349,10 +359,9 @@ def _moment(path: Path, number: int, cell: object) -> datetime:
         raise TapeError(path, number, f"time_utc {str(cell)!r} is not a time", remedy) from error
     if moment.tzinfo is None:
         raise TapeError(path, number, f"time_utc {str(cell)!r} has no zone", remedy)
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:
-        raise TapeError(path, number, f"time_utc {str(cell)!r} is beyond the calendar", remedy) from error
+    if moment.year not in YEARS:
+        raise TapeError(path, number, f"time_utc {str(cell)!r} is not of this age", remedy)
+    return moment.astimezone(UTC)
 
 
 def _number(path: Path, number: int, column: str, cell: object) -> float | None:
@@ -365,9 +374,9 @@ def _number(path: Path, number: int, column: str, cell: object) -> float | None:
         value = float(text) if NUMBER.fullmatch(text) else math.nan
     else:
         value = float(cell) if isinstance(cell, int | float) and not isinstance(cell, bool) else math.nan
-    if not math.isfinite(value):
+    if not abs(value) <= LARGEST:
         remedy = "write a plain decimal number, or leave the cell empty where the value is missing"
-        raise TapeError(path, number, f"{column} {str(cell)!r} is not a number", remedy)
+        raise TapeError(path, number, f"{column} {str(cell)!r} is not a number that can be believed", remedy)
     return value
 
 
@@ -378,6 +387,9 @@ def _follows(path: Path, number: int, previous: datetime, start: datetime, step_
         raise TapeError(
             path, number, f"time_utc {rfc3339(start)} {what}", "sort the rows by time, one for each interval"
         )
+    if distance > LONGEST_GAP:
+        reason = f"time_utc {rfc3339(start)} lies {distance.days} days after the row above"
+        raise TapeError(path, number, reason, "correct the time, or make two tapes of it")
     if step_seconds and distance % timedelta(seconds=step_seconds):
         reason = f"time_utc {rfc3339(start)} is off the step of {step_seconds} s after {rfc3339(previous)}"
         raise TapeError(path, number, reason, "correct the time, or step_seconds in the sidecar")

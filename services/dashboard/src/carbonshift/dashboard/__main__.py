@@ -38,12 +38,18 @@ async def serve(settings: DashboardSettings) -> None:
             access_log=False,
             log_level=logging.WARNING,
         )
+        server = Server(config)
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            """Before uvicorn heeds signals itself, and once more after: it raises them again when it has stopped."""
+            server.should_exit = True
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _stopped)  # uvicorn raises the signal once more when it has stopped
+            signal.signal(number, stop)
         host, port = listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         logging.getLogger("carbonshift.dashboard").info("http://%s:%d/", shown, port)
-        await Server(config).serve([listener])
+        await server.serve([listener])
 
 
 def _listener(settings: DashboardSettings) -> socket.socket:
@@ -55,10 +61,6 @@ def _listener(settings: DashboardSettings) -> socket.socket:
             f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}",
             "set CARBONSHIFT_PORT to a free one (0 finds one), or CARBONSHIFT_HOST to an address of this machine",
         ) from error
-
-
-def _stopped(_number: int, _frame: FrameType | None) -> None:
-    """Nothing is left to do."""
 
 
 if __name__ == "__main__":

@@ -22,6 +22,10 @@ def find_tape(given: Path) -> Path:
     Raises: InputError where there is neither.
     """
     if given.exists():
+        if not given.is_file():
+            raise InputError(
+                f"{str(given)!r} is not a file", f"give a tape, or a recording: {', '.join(bundled_tapes())}"
+            )
         return given
     bundled = bundled_tapes()
     if str(given) in bundled:
