@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from carbonshift.common.events import Pulse
+from carbonshift.common.events import Pulse, Replay
 from carbonshift.decide.machine import RegionMemory, step
 from carbonshift.decide.policies.eco_pulse import EcoPulse
 from carbonshift.decide.ramp import Draw, grant
@@ -50,6 +50,13 @@ def test_tokens_do_not_overlap_and_are_jittered(tick):
     jitter = {round((token.not_before - START).total_seconds() % SITE.slot_seconds, 3) for token in tokens}
     assert len(jitter) > len(tokens) / 2
     assert max(jitter) < SITE.slot_seconds / 2
+
+
+def test_a_fast_replay_leaves_time_to_take_a_token(tick):
+    """At an hour a second a slot of 30 s of event time would be over in 8 ms."""
+    replayed = state(tick, replay=Replay(run="r", speed=3_600.0))
+    for token in grant("s", SITE, replayed, [PARKED] * 4, (), START, END):
+        assert (token.expires_at - token.not_before).total_seconds() / 3_600 >= 0.1
 
 
 def test_the_same_slots_give_the_same_tokens(tick):

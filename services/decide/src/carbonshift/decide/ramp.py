@@ -11,6 +11,8 @@ from carbonshift.decide.settings import SiteBudget
 
 __all__ = ["Draw", "grant"]
 
+SHORTEST_SLOT_WALL_SECONDS = 0.2
+"""What is over before anybody can have taken it is of no use: a fast replay has longer slots, and fewer."""
 LARGEST_JITTER = 0.5
 """Of a slot: what is left after it is the time in which the token can be taken."""
 
@@ -34,10 +36,10 @@ def grant(
 ) -> list[ResumeToken]:
     """The tokens for the ramp slots that begin in [start, end); none unless the state lets training run.
 
-    Event time is cut into slots of `token_w / ramp_w_per_minute` minutes, numbered from the Unix epoch. A slot gives
-    at most one token, to be taken within the slot. A window of length L meets at most floor(L / slot) + 2 slots, so
-    the watts taken in it are at most ramp x L + 2 x token_w: the burst is two tokens. Jitter moves a token within
-    its slot and does not touch the bound.
+    Event time is cut into slots of `token_w / ramp_w_per_minute` minutes or longer, numbered from the Unix epoch. A
+    slot gives at most one token, to be taken within the slot. A window of length L meets at most floor(L / slot) + 2
+    slots, so the watts taken in it are at most ramp x L + 2 x token_w: the burst is two tokens. Jitter moves a token
+    within its slot and does not touch the bound.
 
     Args:
         site_name: the site, part of each token's id.
@@ -55,20 +57,26 @@ def grant(
     room_w = site.budget_w - sum(draw.allowance_w for draw in draws) - handed_out_w
     wanted_w = sum(max(draw.ceiling_w - draw.allowance_w, 0.0) for draw in draws) - handed_out_w
     count = min(math.floor(room_w / site.token_w), math.ceil(wanted_w / site.token_w))
-    slot_seconds = site.slot_seconds
+    slot_seconds = max(site.slot_seconds, SHORTEST_SLOT_WALL_SECONDS * _speed(state))
     first = math.ceil(start.timestamp() / slot_seconds)
     behind_last = math.ceil(end.timestamp() / slot_seconds)
-    return [_token(site_name, site, state, slot) for slot in range(first, min(behind_last, first + max(count, 0)))]
+    slots = range(first, min(behind_last, first + max(count, 0)))
+    return [_token(site_name, site, state, slot, slot_seconds) for slot in slots]
 
 
-def _token(site_name: str, site: SiteBudget, state: GridState, slot: int) -> ResumeToken:
-    start = slot * site.slot_seconds
+def _speed(state: GridState) -> float:
+    """Seconds of event time per second of wall time."""
+    return (state.replay.speed if state.replay else None) or 1.0
+
+
+def _token(site_name: str, site: SiteBudget, state: GridState, slot: int, slot_seconds: float) -> ResumeToken:
+    start = slot * slot_seconds
     return ResumeToken(
         site=site_name,
         slot=slot,
         watts=site.token_w,
-        not_before=datetime.fromtimestamp(start + _jitter(site_name, state.epoch, slot) * site.slot_seconds, UTC),
-        expires_at=datetime.fromtimestamp(start + site.slot_seconds, UTC),
+        not_before=datetime.fromtimestamp(start + _jitter(site_name, state.epoch, slot) * slot_seconds, UTC),
+        expires_at=datetime.fromtimestamp(start + slot_seconds, UTC),
         epoch=state.epoch,
         replay=state.replay,
     )
