@@ -20,9 +20,8 @@ from carbonshift.common.events import GridState, GridTick
 from carbonshift.common.power_curve import RESNET18_V100 as CURVE
 from carbonshift.common.tape import open_tape
 from carbonshift.decide.settings import DecideSettings
-from carbonshift.ingest.assemble import Frame
 from carbonshift.ingest.bundled import bundled_tapes
-from carbonshift.ingest.replay import span_of, ticks_of
+from carbonshift.ingest.replay import frame_of, span_of, ticks_of
 from carbonshift.ingest.settings import IngestSettings
 from carbonshift.ingest.sources.recording import RecordingSource
 
@@ -54,15 +53,7 @@ def usd(used: Usage) -> float:
 def main() -> None:
     """Print the quantiles and the demo's own place."""
     tape = open_tape(bundled_tapes()[TAPE])
-    frame = Frame(
-        region=tape.sidecar.region,
-        interval_seconds=tape.step_seconds,
-        carbon_basis=tape.sidecar.carbon_basis,
-        price_market=tape.sidecar.price_market,
-        price_source="recording",
-        carbon_source="recording",
-    )
-    ticks = asyncio.run(ticks_of(RecordingSource(IngestSettings(), tape), span_of(tape), frame))
+    ticks = asyncio.run(ticks_of(RecordingSource(IngestSettings(), tape), span_of(tape), frame_of(tape)))
     setpoints = {
         name.removeprefix("CARBONSHIFT_").lower(): float(DECIDE[name]) for name in DECIDE if "_LIMIT_W" in name
     }

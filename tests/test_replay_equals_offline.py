@@ -11,9 +11,8 @@ from carbonshift.backtest.offline import offline_states
 from carbonshift.common.events import GridState, GridTick, Replay
 from carbonshift.common.tape import open_tape
 from carbonshift.decide.settings import DecideSettings
-from carbonshift.ingest.assemble import Frame
 from carbonshift.ingest.bundled import bundled_tapes
-from carbonshift.ingest.replay import replay_tape, span_of, ticks_of
+from carbonshift.ingest.replay import frame_of, replay_tape, span_of, ticks_of
 from carbonshift.ingest.settings import IngestSettings
 from carbonshift.ingest.sources.recording import RecordingSource
 
@@ -31,25 +30,13 @@ TAPES = [
 ]
 
 
-def frame_of(tape, replay):
-    return Frame(
-        region=tape.sidecar.region,
-        interval_seconds=tape.step_seconds,
-        carbon_basis=tape.sidecar.carbon_basis,
-        price_market=tape.sidecar.price_market,
-        price_source="recording",
-        carbon_source="recording",
-        replay=replay,
-    )
-
-
 @pytest.mark.parametrize(("path", "start_at", "days"), TAPES)
 async def test_states_are_identical_tick_for_tick_through_two_kills(bus, start, path, start_at, days):
     tape = open_tape(path)
     span = span_of(tape, start_at, start_at + timedelta(days=days))
     replay = Replay(run="r")
     settings = IngestSettings(nats_url=bus.url)
-    ticks = await ticks_of(RecordingSource(settings, tape), span, frame_of(tape, replay))
+    ticks = await ticks_of(RecordingSource(settings, tape), span, frame_of(tape, replay=replay))
     wanted = list(offline_states(ticks, DecideSettings()))
 
     decide = start("carbonshift.decide", NATS_URL=bus.url)

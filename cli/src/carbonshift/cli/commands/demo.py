@@ -42,9 +42,8 @@ from carbonshift.common.power_curve import RESNET18_V100
 from carbonshift.common.streams import declare_streams
 from carbonshift.common.tape import Tape, open_tape
 from carbonshift.ingest.app import new_run
-from carbonshift.ingest.assemble import Frame
 from carbonshift.ingest.bundled import bundled_tapes
-from carbonshift.ingest.replay import Span, replay_tape, span_of, ticks_of
+from carbonshift.ingest.replay import Span, frame_of, replay_tape, span_of, ticks_of
 from carbonshift.ingest.settings import IngestSettings
 from carbonshift.ingest.sources.recording import RecordingSource
 from carbonshift.training.launch import training_environment
@@ -282,16 +281,8 @@ class _Stage:
         await playing
 
     async def _outcome(self, tape: Tape, span: Span, began: float) -> Outcome:
-        frame = Frame(
-            region=tape.sidecar.region,
-            interval_seconds=tape.step_seconds,
-            carbon_basis=tape.sidecar.carbon_basis,
-            price_market=tape.sidecar.price_market,
-            price_source=RecordingSource.name,
-            carbon_source=RecordingSource.name,
-        )
         ticks = await ticks_of(
-            RecordingSource(self._settings, tape), span_of(tape, span.start, span.end + 2 * LENGTH), frame
+            RecordingSource(self._settings, tape), span_of(tape, span.start, span.end + 2 * LENGTH), frame_of(tape)
         )
         usages = usage_by_device((t for t in self._watch.telemetry if t.observed_at >= span.start), ticks)
         if not usages:

@@ -16,7 +16,7 @@ from carbonshift.ingest.reading import Signal
 from carbonshift.ingest.settings import IngestSettings
 from carbonshift.ingest.sources.recording import RecordingSource
 
-__all__ = ["Span", "replay_tape", "span_of", "ticks_of"]
+__all__ = ["Span", "frame_of", "replay_tape", "span_of", "ticks_of"]
 
 CHUNK_INTERVALS = 288
 """Read, and at full speed published, together."""
@@ -49,6 +49,19 @@ def span_of(tape: Tape, start: datetime | None = None, end: datetime | None = No
     return Span(first, behind)
 
 
+def frame_of(tape: Tape, region: str | None = None, replay: Replay | None = None) -> Frame:
+    """What all ticks of a tape have in common; `region` in the place of the sidecar's."""
+    return Frame(
+        region=region or tape.sidecar.region,
+        interval_seconds=tape.step_seconds,
+        carbon_basis=tape.sidecar.carbon_basis,
+        price_market=tape.sidecar.price_market,
+        price_source=RecordingSource.name,
+        carbon_source=RecordingSource.name,
+        replay=replay,
+    )
+
+
 async def ticks_of(source: RecordingSource, span: Span, frame: Frame) -> list[GridTick]:
     """The ticks of `span`, which the source reads as any other source would."""
     prices = await source.fetch(Signal.PRICE, frame.region, span.start, span.end)
@@ -75,15 +88,7 @@ async def replay_tape(
         progress: called with the number of ticks published so far.
     """
     source = RecordingSource(settings, tape)
-    frame = Frame(
-        region=region or tape.sidecar.region,
-        interval_seconds=tape.step_seconds,
-        carbon_basis=source.carbon_basis,
-        price_market=source.price_market,
-        price_source=source.name,
-        carbon_source=source.name,
-        replay=replay,
-    )
+    frame = frame_of(tape, region, replay)
     days = published_days(tape, frame.region, replay, span.start, span.end)
     async with bare_client(settings) as client:
         publisher = Publisher(client.jetstream(), settings)
