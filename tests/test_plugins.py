@@ -21,8 +21,9 @@ from datetime import timedelta
 class FlatSource:
     name = "flat"
     interval_seconds = 300
+    time_zone = "UTC"
 
-    def __init__(self, settings):
+    def __init__(self, settings, web):
         from carbonshift.common.events import CarbonBasis, PriceMarket
         from carbonshift.ingest.reading import Signal
 
@@ -111,7 +112,14 @@ def outside(tmp_path):
 async def test_a_source_of_somebody_else_is_polled(bus, start, outside):
     from carbonshift.common.events import GridTick
 
-    start("carbonshift.ingest", NATS_URL=bus.url, CARBONSHIFT_SOURCE="flat", CARBONSHIFT_REGION="moon", **outside)
+    start(
+        "carbonshift.ingest",
+        NATS_URL=bus.url,
+        CARBONSHIFT_PRICE_SOURCES="flat",
+        CARBONSHIFT_CARBON_SOURCES="flat",
+        CARBONSHIFT_REGION="moon",
+        **outside,
+    )
     ticks = await bus.collect(GridTick, when=lambda found: len(found) >= 12)
     assert {(t.region, t.price_usd_per_mwh, t.price_source) for t in ticks} == {("moon", 42.0, "flat")}
 

@@ -36,7 +36,8 @@ async def test_states_are_identical_tick_for_tick_through_two_kills(bus, start, 
     span = span_of(tape, start_at, start_at + timedelta(days=days))
     replay = Replay(run="r")
     settings = IngestSettings(nats_url=bus.url)
-    ticks = await ticks_of(RecordingSource(settings, tape), span, frame_of(tape, replay=replay))
+    source = RecordingSource(settings, tape=tape)
+    ticks = [tick async for tick in ticks_of(source, span, frame_of(tape, replay=replay), settings.patience())]
     wanted = list(offline_states(ticks, DecideSettings()))
 
     decide = start("carbonshift.decide", NATS_URL=bus.url)
@@ -46,7 +47,7 @@ async def test_states_are_identical_tick_for_tick_through_two_kills(bus, start, 
         decide.send_signal(signal.SIGKILL)
         decide.wait()
         decide = start("carbonshift.decide", NATS_URL=bus.url)
-    assert await playing == len(ticks)
+    assert await playing == len(wanted)
     decided = await bus.collect(GridState, until=ticks[-1].interval_start)
     assert decided == wanted
     published = await bus.collect(GridTick, until=ticks[-1].interval_start)

@@ -7,7 +7,7 @@ import pytest
 
 from carbonshift.common.embedded import embedded_server
 from carbonshift.common.errors import InputError
-from carbonshift.common.events import GridTick, Quality, Replay
+from carbonshift.common.events import GridTick, Issue, Replay
 from carbonshift.common.streams import declare_streams
 from carbonshift.ingest.replay import replay_tape, span_of
 from carbonshift.ingest.settings import IngestSettings
@@ -42,8 +42,16 @@ async def test_a_gap_in_the_tape_is_a_tick_that_says_so(bus, make_tape, tmp_path
     path.write_text("\n".join(lines[:3] + lines[4:]) + "\n2026-01-01T00:15:00Z,4,4\n")
     await play(bus, type(tape)(path, tape.sidecar, 300, 3, tape.first, tape.first + timedelta(minutes=15), ()))
     ticks = await bus.collect(GridTick, until=tape.first + timedelta(minutes=15))
-    assert [t.price_quality for t in ticks] == [Quality.OBSERVED, Quality.OBSERVED, Quality.MISSING, Quality.OBSERVED]
-    assert [t.carbon_quality for t in ticks] == [Quality.OBSERVED, Quality.MISSING, Quality.MISSING, Quality.OBSERVED]
+    told = [(t.interval_start.minute, t.revision, t.price_quality.value, t.carbon_quality.value) for t in ticks]
+    assert told == [
+        (0, 0, "observed", "observed"),
+        (5, 0, "observed", "held"),
+        (10, 0, "held", "held"),
+        (5, 1, "observed", "interpolated"),
+        (10, 1, "interpolated", "interpolated"),
+        (15, 0, "observed", "observed"),
+    ]
+    assert [t.carbon_g_per_kwh for t in ticks[3:5]] == [2.0, 3.0]
 
 
 async def test_the_speed_paces_event_time(bus, make_tape):
@@ -109,3 +117,15 @@ async def test_a_broker_that_comes_back_gets_what_waited(tmp_path, make_tape):
     finally:
         running.terminate()
         await running.wait()
+
+
+async def test_a_tape_can_be_replayed_with_faults(bus, make_tape):
+    """Half of the hours without carbon: those are flagged, the rest is untouched."""
+    tape = make_tape([(40.0 + n * 0.01, 300.0 + n * 0.1) for n in range(144)])
+    settings = IngestSettings(nats_url=bus.url, faults='{"zero": 0.5, "seed": 2}')
+    await declare_streams(settings)
+    assert await replay_tape(settings, tape, span_of(tape), Replay(run="r")) == 144
+    ticks = await bus.collect(GridTick, until=tape.last)
+    zeros = [t for t in ticks if t.carbon_g_per_kwh == 0.0]
+    assert 24 <= len(zeros) <= 120
+    assert all(Issue.CARBON_ZERO in t.issues for t in zeros)

@@ -53,7 +53,7 @@ def _spans(
             energy_j=energy_j * part,
             work_seconds=work_seconds * part,
             parked=then.run_state is not RunState.RUNNING,
-            price_usd_per_mwh=ticks[index].price_usd_per_mwh,
-            carbon_g_per_kwh=ticks[index].carbon_g_per_kwh,
+            price_usd_per_mwh=ticks[index].sound_price_usd_per_mwh,
+            carbon_g_per_kwh=ticks[index].sound_carbon_g_per_kwh,
         )
         at, index = until, index + 1

@@ -24,6 +24,7 @@ from carbonshift.cli.savings import Savings, compare
 from carbonshift.cli.supervisor import Program, Supervisor
 from carbonshift.cli.usage_of_run import usage_by_device
 from carbonshift.cli.watching import Watch
+from carbonshift.common.accounting import newest_revisions
 from carbonshift.common.client import bare_client
 from carbonshift.common.embedded import embedded_server
 from carbonshift.common.errors import CarbonShiftError
@@ -281,9 +282,10 @@ class _Stage:
         await playing
 
     async def _outcome(self, tape: Tape, span: Span, began: float) -> Outcome:
-        ticks = await ticks_of(
-            RecordingSource(self._settings, tape), span_of(tape, span.start, span.end + 2 * LENGTH), frame_of(tape)
-        )
+        stretch = span_of(tape, span.start, span.end + 2 * LENGTH)
+        source = RecordingSource(self._settings, tape=tape)
+        told = [tick async for tick in ticks_of(source, stretch, frame_of(tape), self._settings.patience())]
+        ticks = newest_revisions(told)
         usages = usage_by_device((t for t in self._watch.telemetry if t.observed_at >= span.start), ticks)
         if not usages:
             raise CarbonShiftError("no worker has sent telemetry", f"see {self._tail('gpu-worker-demo-1')}")

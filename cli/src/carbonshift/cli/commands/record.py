@@ -15,7 +15,7 @@ from nats.aio.msg import Msg
 from carbonshift.cli.options import WaitFlag, console, reached_broker
 from carbonshift.common.client import bare_client
 from carbonshift.common.errors import InputError
-from carbonshift.common.events import GridTick
+from carbonshift.common.events import GridTick, Quality
 from carbonshift.common.settings import Settings
 from carbonshift.common.streams import declare_streams
 from carbonshift.common.tape import Sidecar, TapeRow, can_write, sidecar_path, write_tape
@@ -42,10 +42,7 @@ def record(
         console.print("no tick was heard: no tape is written")
         raise typer.Exit(1)
     first = next(iter(heard.ticks.values()))
-    rows = [
-        TapeRow(tick.interval_start, tick.price_usd_per_mwh, tick.carbon_g_per_kwh)
-        for _, tick in sorted(heard.ticks.items())
-    ]
+    rows = [_row(tick) for _, tick in sorted(heard.ticks.items())]
     sidecar = Sidecar(
         region=first.region,
         step_seconds=first.interval_seconds,
@@ -56,6 +53,16 @@ def record(
     heard.journal(out).unlink(missing_ok=True)
     others = f"; {heard.others} ticks of other regions or replays left out" if heard.others else ""
     console.print(f"{len(rows)} intervals of {first.region} written to {out}{others}")
+
+
+def _row(tick: GridTick) -> TapeRow:
+    """What a source said of the interval; what only stood in for it is no record."""
+    said = {Quality.OBSERVED, Quality.ESTIMATED}
+    return TapeRow(
+        tick.interval_start,
+        tick.price_usd_per_mwh if tick.price_quality in said else None,
+        tick.carbon_g_per_kwh if tick.carbon_quality in said else None,
+    )
 
 
 @dataclass(slots=True)
@@ -107,7 +114,8 @@ async def _listen(settings: Settings, heard: _Heard, out: Path, count: int | Non
                 heard.others += 1
                 return
             if heard.take(tick):
-                journal.writerow((tick.interval_start, tick.price_usd_per_mwh, tick.carbon_g_per_kwh, tick.revision))
+                row = _row(tick)
+                journal.writerow((row.interval_start, row.price_usd_per_mwh, row.carbon_g_per_kwh, tick.revision))
                 file.flush()
             if count is not None and len(heard.ticks) >= count:
                 done.set()

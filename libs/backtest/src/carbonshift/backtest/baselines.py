@@ -53,8 +53,8 @@ def run_at_limit(
             energy_j=draw_w * seconds,
             work_seconds=speed * seconds,
             parked=False,
-            price_usd_per_mwh=tick.price_usd_per_mwh,
-            carbon_g_per_kwh=tick.carbon_g_per_kwh,
+            price_usd_per_mwh=tick.sound_price_usd_per_mwh,
+            carbon_g_per_kwh=tick.sound_carbon_g_per_kwh,
         )
         now += timedelta(seconds=seconds)
         left -= seconds

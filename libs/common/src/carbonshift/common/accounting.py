@@ -1,8 +1,11 @@
 """Energy, cost and carbon of work, summed in one way everywhere: in a worker, a report and a backtest."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["J_PER_KWH", "J_PER_MWH", "Usage"]
+from carbonshift.common.events import GridTick
+
+__all__ = ["J_PER_KWH", "J_PER_MWH", "Usage", "newest_revisions"]
 
 J_PER_KWH = 3.6e6
 J_PER_MWH = 3.6e9
@@ -51,3 +54,9 @@ class Usage:
             unpriced_j=energy_j if price_usd_per_mwh is None else 0.0,
             uncounted_j=energy_j if carbon_g_per_kwh is None else 0.0,
         )
+
+
+def newest_revisions(ticks: Iterable[GridTick]) -> list[GridTick]:
+    """What came to be known of each interval of one region, in their order: an account is settled by that."""
+    newest = {tick.interval_start: tick for tick in sorted(ticks, key=lambda tick: tick.revision)}
+    return [newest[moment] for moment in sorted(newest)]

@@ -80,6 +80,8 @@ class Sidecar(BaseModel):
     """Length of an interval; without it the distance of the first two rows."""
     price_step_seconds: int | None = Field(default=None, ge=1, le=31 * 86_400)
     """How long one cleared price holds; without it one step."""
+    carbon_step_seconds: int | None = Field(default=None, ge=1, le=31 * 86_400)
+    """How long one carbon intensity holds; without it one step."""
     currency: Literal["USD"] = "USD"
     carbon_basis: CarbonBasis = CarbonBasis.AVERAGE
     price_market: PriceMarket = PriceMarket.REAL_TIME

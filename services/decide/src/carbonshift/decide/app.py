@@ -12,11 +12,12 @@ from carbonshift.common.broker import Outlet, connect
 from carbonshift.common.client import bare_client
 from carbonshift.common.events import GridState, GridTick, GridTransition, ResumeToken, WorkerTelemetry
 from carbonshift.common.plugins import load_plugin
+from carbonshift.common.readback import events_of
 from carbonshift.common.streams import declare_streams, stream_name, stream_of
 from carbonshift.decide.machine import step
 from carbonshift.decide.memories import Memories
 from carbonshift.decide.policy import Policy
-from carbonshift.decide.rebuild import events_of, rebuild
+from carbonshift.decide.rebuild import rebuild
 from carbonshift.decide.settings import DecideSettings
 from carbonshift.decide.token_desk import SILENT_DEVICE_SECONDS, TokenDesk
 

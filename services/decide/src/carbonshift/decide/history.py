@@ -6,7 +6,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from carbonshift.common.events import GridTick
+from carbonshift.common.events import CarbonBasis, GridTick, PriceMarket
 
 __all__ = ["History"]
 
@@ -25,7 +25,10 @@ def _no_values() -> Values:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class History:
-    """Aligned arrays of shape (n,), rising in time; NaN = missing. Never changed in place."""
+    """Aligned arrays of shape (n,), rising in time; NaN = missing, or spoken against. Never changed in place.
+
+    With another carbon basis or another market what is known of that signal is forgotten: they never mix.
+    """
 
     starts: Seconds = field(default_factory=_no_seconds)
     """Unix seconds of the interval starts."""
@@ -34,6 +37,9 @@ class History:
     sorted_prices: Values = field(default_factory=_no_values)
     """The prices of the window that are not missing, rising: a quantile of them is a look-up, not a sort."""
     sorted_carbon: Values = field(default_factory=_no_values)
+    price_market: PriceMarket | None = None
+    """Of all prices in it; None before the first tick."""
+    carbon_basis: CarbonBasis | None = None
 
     def with_tick(self, tick: GridTick, window_seconds: float) -> "History":
         """This history and `tick`: appended, or in the place of an earlier revision; what left the window is gone."""
@@ -43,13 +49,24 @@ class History:
         newest = max(start, int(self.starts[-1])) if self.starts.size else start
         if start <= newest - window_seconds:
             return self  # a correction of what has left the window
+        own = self._of(tick) if start == newest else self
         first = int(np.searchsorted(self.starts, newest - window_seconds, side="right"))
         after = at + 1 if known else at
         prices, sorted_prices = _changed(
-            self.prices_usd_per_mwh, self.sorted_prices, first, at, after, tick.price_usd_per_mwh
+            own.prices_usd_per_mwh,
+            own.sorted_prices,
+            first,
+            at,
+            after,
+            tick.sound_price_usd_per_mwh if tick.price_market is own.price_market else None,
         )
         carbon, sorted_carbon = _changed(
-            self.carbon_g_per_kwh, self.sorted_carbon, first, at, after, tick.carbon_g_per_kwh
+            own.carbon_g_per_kwh,
+            own.sorted_carbon,
+            first,
+            at,
+            after,
+            tick.sound_carbon_g_per_kwh if tick.carbon_basis is own.carbon_basis else None,
         )
         return History(
             starts=_spliced(self.starts, first, at, start, after),
@@ -57,6 +74,24 @@ class History:
             carbon_g_per_kwh=carbon,
             sorted_prices=sorted_prices,
             sorted_carbon=sorted_carbon,
+            price_market=own.price_market,
+            carbon_basis=own.carbon_basis,
+        )
+
+    def _of(self, tick: GridTick) -> "History":
+        """Without what comes from another market, or is of another basis, than `tick`."""
+        same_market, same_basis = tick.price_market is self.price_market, tick.carbon_basis is self.carbon_basis
+        if same_market and same_basis:
+            return self
+        nothing, none = np.full(self.starts.size, np.nan), _no_values()
+        return History(
+            starts=self.starts,
+            prices_usd_per_mwh=self.prices_usd_per_mwh if same_market else nothing,
+            carbon_g_per_kwh=self.carbon_g_per_kwh if same_basis else nothing,
+            sorted_prices=self.sorted_prices if same_market else none,
+            sorted_carbon=self.sorted_carbon if same_basis else none,
+            price_market=tick.price_market,
+            carbon_basis=tick.carbon_basis,
         )
 
     def span_seconds(self) -> float:

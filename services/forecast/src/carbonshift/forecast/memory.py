@@ -90,9 +90,8 @@ def _placed(memory: Memory, tick: GridTick) -> Memory:
     at = memory.revisions.size - 1 + (_end(tick) - memory.end) // memory.step_seconds
     if at < 0 or tick.revision < memory.revisions[at]:
         return memory
-    believed = not tick.issues  # a flagged tick teaches nothing
-    price = tick.price_usd_per_mwh if believed else None
-    carbon = tick.carbon_g_per_kwh if believed and tick.carbon_basis is memory.carbon_basis else None
+    price = tick.sound_price_usd_per_mwh  # what is spoken against teaches nothing
+    carbon = tick.sound_carbon_g_per_kwh if tick.carbon_basis is memory.carbon_basis else None
     return replace(
         memory,
         prices_usd_per_mwh=_with_value(memory.prices_usd_per_mwh, at, np.nan if price is None else price),

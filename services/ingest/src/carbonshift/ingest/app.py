@@ -12,14 +12,12 @@ from faststream import FastStream
 
 from carbonshift.common.broker import Outlet, connect
 from carbonshift.common.events import DayAheadPrices, GridTick, Replay
-from carbonshift.common.plugins import load_plugin
 from carbonshift.common.streams import declare_streams
 from carbonshift.common.tape import open_tape
 from carbonshift.ingest.bundled import find_tape
-from carbonshift.ingest.poll import poll
+from carbonshift.ingest.live import Live
 from carbonshift.ingest.replay import replay_tape, span_of
 from carbonshift.ingest.settings import IngestSettings
-from carbonshift.ingest.source import GridSource
 
 __all__ = ["build", "new_run"]
 
@@ -37,19 +35,18 @@ def build(settings: IngestSettings | None = None) -> FastStream:
     broker = connect(settings)
     Outlet(broker, settings, GridTick, DayAheadPrices)  # declared for AsyncAPI; the feed has a connection of its own
     tape = open_tape(find_tape(settings.tape)) if settings.tape else None
-    source: GridSource | None = None
-    if settings.source and not tape:
-        source = load_plugin("carbonshift.sources", settings.source)(settings)
+    asked = settings.price_sources or settings.carbon_sources or settings.day_ahead_source
+    live = Live(settings) if asked and not tape else None
 
     async def feed() -> None:
         if tape:
             replay = Replay(run=new_run(), speed=settings.speed)
             count = await replay_tape(settings, tape, span_of(tape), replay)
             logger.info("the tape %s has ended after %d ticks", tape.path.name, count)
-        elif source:
-            await poll(settings, source)
+        elif live:
+            await live.run()
         else:
-            logger.info("neither a tape nor a source is set: ticks come by `carbonshift replay`")
+            logger.info("neither a tape nor sources are set: ticks come by `carbonshift replay`")
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:

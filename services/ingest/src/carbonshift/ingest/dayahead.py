@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from carbonshift.common.events import DayAheadPrices, Replay
 from carbonshift.common.tape import Tape
 
-__all__ = ["published_days"]
+__all__ = ["midnight", "published_days"]
 
 
 def published_days(
@@ -27,7 +27,7 @@ def published_days(
     step = timedelta(seconds=step_seconds)
     for day, rows in groupby(tape.rows(start, end), key=lambda row: row.interval_start.astimezone(zone).date()):
         price_at = {row.interval_start: row.price_usd_per_mwh for row in rows}
-        first, after = next(iter(price_at)), _midnight(day + timedelta(days=1), zone)
+        first, after = next(iter(price_at)), midnight(day + timedelta(days=1), zone)
         if end is not None:
             after = min(after, end)
         yield DayAheadPrices(
@@ -42,5 +42,6 @@ def published_days(
         )
 
 
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
+def midnight(day: date, zone: ZoneInfo) -> datetime:
+    """When the local `day` begins, in UTC."""
     return datetime.combine(day, time(), zone).astimezone(UTC)

@@ -1,72 +1,219 @@
-"""Polls a source on the clock of the world and publishes what is new."""
+"""Polls the sources on the clock of the world and publishes what is new, each interval in its turn."""
 
 import asyncio
 import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from carbonshift.common.client import bare_client
-from carbonshift.common.errors import CarbonShiftError
-from carbonshift.common.events import GridTick
-from carbonshift.ingest.assemble import Frame, assemble
-from carbonshift.ingest.publish import Publisher
-from carbonshift.ingest.reading import Reading, Signal
-from carbonshift.ingest.settings import IngestSettings
-from carbonshift.ingest.source import GridSource
+from nats.js import JetStreamContext
+from nats.js.api import DeliverPolicy
 
-__all__ = ["changed", "poll"]
+from carbonshift.common.errors import InputError
+from carbonshift.common.events import GridTick, Issue, Quality
+from carbonshift.common.readback import events_of
+from carbonshift.common.streams import stream_name
+from carbonshift.ingest.chain import Chain
+from carbonshift.ingest.cleaning.clean import Clean, clean
+from carbonshift.ingest.cleaning.frame import Frame
+from carbonshift.ingest.publish import Publisher
+from carbonshift.ingest.reading import Reading
+from carbonshift.ingest.settings import IngestSettings
+
+__all__ = ["Feed", "changed", "published_ticks"]
 
 logger = logging.getLogger("carbonshift.ingest")
 
+LOOK_BACK = timedelta(days=1)
+"""What the integrity checks look back on."""
+SHORTEST_SLEEP_SECONDS = 0.5
+KEPT = timedelta(days=33)
+EPOCH = datetime.fromtimestamp(0, UTC)
+LATEST_INTERVALS = 12
+UNIT_JUMPS = frozenset({Issue.PRICE_UNIT_JUMP, Issue.CARBON_UNIT_JUMP})
 
-def changed(ticks: list[GridTick], published: dict[datetime, GridTick]) -> list[GridTick]:
-    """The ticks that say something new: intervals not yet published, and corrections as the next revision. Pure.
 
-    An interval without any value is not published until one behind it has some: its value may only be late.
+def changed(
+    ticks: Sequence[GridTick], published: dict[datetime, GridTick], now: datetime, wait_seconds: float
+) -> list[GridTick]:
+    """Those that say something new, oldest first: intervals not yet published, and corrections as the next revision.
+
+    An interval waits for both of its values, at most `wait_seconds` beyond its end, unless a later one is complete:
+    then it is published as it is, so that the order holds. Pure.
     """
-    known = [tick.price_usd_per_mwh is not None or tick.carbon_g_per_kwh is not None for tick in ticks]
-    last = max((index for index, has_value in enumerate(known) if has_value), default=-1)
+    ready = max((number for number, tick in enumerate(ticks) if _ready(tick, now, wait_seconds)), default=-1)
     news: list[GridTick] = []
-    for tick in ticks[: last + 1]:
+    for number, tick in enumerate(ticks):
         before = published.get(tick.interval_start)
         if before is None:
-            news.append(tick)
-        elif (before.price_usd_per_mwh, before.carbon_g_per_kwh) != (tick.price_usd_per_mwh, tick.carbon_g_per_kwh):
+            if number <= ready:
+                news.append(tick)
+        elif _said(before) != _said(tick):
             news.append(tick.model_copy(update={"revision": before.revision + 1}))
     return news
 
 
-async def poll(settings: IngestSettings, source: GridSource) -> None:
-    """Ask `source` for the last intervals again and again; a failed poll is logged and the next one comes."""
-    step = timedelta(seconds=source.interval_seconds)
-    published: dict[datetime, GridTick] = {}
-    frame = Frame(
-        region=settings.region,
-        interval_seconds=source.interval_seconds,
-        carbon_basis=source.carbon_basis,
-        price_market=source.price_market,
-        price_source=source.name,
-        carbon_source=source.name,
+def _ready(tick: GridTick, now: datetime, wait_seconds: float) -> bool:
+    there = {Quality.OBSERVED, Quality.ESTIMATED}
+    complete = tick.price_quality in there and tick.carbon_quality in there
+    return complete or tick.interval_end + timedelta(seconds=wait_seconds) <= now
+
+
+def _said(tick: GridTick) -> tuple[object, ...]:
+    return (
+        tick.price_usd_per_mwh,
+        tick.price_quality,
+        tick.carbon_g_per_kwh,
+        tick.carbon_quality,
+        tick.issues,
     )
-    async with bare_client(settings) as client:
-        publisher = Publisher(client.jetstream(), settings)
-        while True:
-            now = datetime.now(UTC)
-            end = (
-                datetime.fromtimestamp(now.timestamp() // source.interval_seconds * source.interval_seconds, UTC) + step
+
+
+async def published_ticks(jetstream: JetStreamContext, settings: IngestSettings, since: datetime) -> list[GridTick]:
+    """The live ticks of the region that the broker was given since then."""
+    subject = f"{settings.subject_prefix}.tick.{settings.region}"
+    stream = stream_name(GridTick.stream, settings.subject_prefix)
+    found = events_of(jetstream, GridTick, stream, subject, DeliverPolicy.BY_START_TIME, opt_start_time=since)
+    return [tick async for _, tick in found if tick.replay is None]
+
+
+@dataclass(slots=True)
+class Feed:
+    """The live ticks of one region."""
+
+    settings: IngestSettings
+    price: Chain
+    carbon: Chain
+    publisher: Publisher
+    clock: Callable[[], datetime]
+    """The time in UTC."""
+    published: dict[datetime, GridTick] = field(default_factory=dict)
+    """The newest revision of every interval."""
+    begun: datetime | None = None
+    """The interval of the first poll: from there on each has a tick, whatever the sources say."""
+
+    def __post_init__(self) -> None:
+        """Raises: InputError where the steps of the sources do not fit together."""
+        step = self.interval_seconds
+        for chain in (self.price, self.carbon):
+            if chain.active.interval_seconds % step:
+                raise InputError(
+                    f"{chain.active.name} has intervals of {chain.active.interval_seconds} s beside {step} s",
+                    "choose sources whose steps are multiples of one another",
+                )
+
+    @property
+    def interval_seconds(self) -> int:
+        """Of the ticks."""
+        return min(self.price.interval_seconds, self.carbon.interval_seconds)
+
+    def resume(self, ticks: Iterable[GridTick]) -> None:
+        """Go on behind what was published before."""
+        for tick in sorted(ticks, key=lambda tick: tick.revision):
+            self.published[tick.interval_start] = tick
+        said = {Quality.OBSERVED, Quality.ESTIMATED}
+        for tick in self.published.values():
+            values = (
+                (self.price, tick.price_usd_per_mwh, tick.price_quality, tick.price_source),
+                (self.carbon, tick.carbon_g_per_kwh, tick.carbon_quality, tick.carbon_source),
             )
-            start = end - step * settings.backfill_intervals
-            try:
-                readings = {signal: await _fetch(source, signal, settings.region, start, end) for signal in Signal}
-            except CarbonShiftError as error:
-                logger.warning("%s: %s", source.name, error)
-            else:
-                ticks = assemble(frame, readings[Signal.PRICE], readings[Signal.CARBON], start, end, now)
-                news = changed(ticks, published)
-                await publisher.publish(news)
-                published |= {tick.interval_start: tick for tick in news}
-                published = {moment: tick for moment, tick in published.items() if moment >= start}
-            await asyncio.sleep(settings.poll_seconds)
+            for chain, value, quality, source in values:
+                if quality in said:
+                    reading = Reading(tick.interval_start, value, quality is Quality.ESTIMATED)
+                    chain.remember([reading], source)
 
+    async def poll(self) -> list[GridTick]:
+        """Ask what is due, publish what is new, and return it."""
+        now = self.clock()
+        self.begun = self.begun or self._begin(now)
+        known = set[datetime]().union(*await asyncio.gather(self.price.ask(now), self.carbon.ask(now)))
+        now = self.clock()
+        if not known and now < self._waited_at(now):
+            return []
+        news = changed(self._ticks(now, known), self.published, now, self._wait_seconds())
+        await self.publisher.publish(news)
+        self.published |= {tick.interval_start: tick for tick in news}
+        while self.published and (oldest := next(iter(self.published))) < now - KEPT:
+            del self.published[oldest]
+        return news
 
-async def _fetch(source: GridSource, signal: Signal, region: str, start: datetime, end: datetime) -> list[Reading]:
-    return await source.fetch(signal, region, start, end) if signal in source.signals else []
+    def due_at(self) -> datetime:
+        """When to poll next: a source is due, or an interval has waited long enough."""
+        now = self.clock()
+        return min(self.price.due_at(now), self.carbon.due_at(now), self._waited_at(now))
+
+    async def run(self) -> None:
+        """Poll for ever."""
+        while True:
+            await self.poll()
+            pause = (self.due_at() - self.clock()).total_seconds()
+            await asyncio.sleep(max(SHORTEST_SLEEP_SECONDS, pause))
+
+    def _waited_at(self, now: datetime) -> datetime:
+        """When the next interval has waited long enough."""
+        step = timedelta(seconds=self.interval_seconds)
+        next_one = max(self.published) + step if self.published else self.begun or now
+        return next_one + step + timedelta(seconds=self._wait_seconds())
+
+    def _wait_seconds(self) -> float:
+        """How long an interval waits beyond its end: as long as its sources usually take, within reason, and longer."""
+        usual = max(self.price.usual_delay_seconds, self.carbon.usual_delay_seconds, 0.0)
+        return min(usual, self.settings.wait_seconds) + self.settings.wait_seconds
+
+    def _begin(self, moment: datetime) -> datetime:
+        return moment - (moment - EPOCH) % timedelta(seconds=self.interval_seconds)
+
+    def _ticks(self, now: datetime, known: set[datetime]) -> list[GridTick]:
+        """Every interval that may have news: behind the newest published, and around what has come to be known."""
+        step = timedelta(seconds=self.interval_seconds)
+        after = self._begin(now) + step
+        next_one = max(self.published) + step if self.published else after
+        reach = timedelta(seconds=self.settings.interpolate_seconds) + LATEST_INTERVALS * step
+        oldest = min(self.published) if self.published else min((*known, self.begun or after))
+        first = self._begin(max(oldest, min((*known, next_one, after)) - reach))
+        start = self._doubted_since(first) - LOOK_BACK
+        judged = self._clean(start, (after - start) // step)
+        return [
+            self._with_sources(judged.tick(number, now))
+            for number in range((first - start) // step, (after - start) // step)
+        ]
+
+    def _doubted_since(self, first: datetime) -> datetime:
+        """Where the unit jump began that may still stand at `first`; else `first` itself."""
+        step = timedelta(seconds=self.interval_seconds)
+        since = at = first
+        while (tick := self.published.get(at - step)) is not None:
+            at -= step
+            if not UNIT_JUMPS.isdisjoint(tick.issues):
+                since = at
+            elif Quality.MISSING not in {tick.price_quality, tick.carbon_quality}:
+                break
+        return since
+
+    def _clean(self, start: datetime, count: int) -> Clean:
+        seconds = self.interval_seconds
+        return clean(
+            Frame(
+                region=self.settings.region,
+                interval_seconds=seconds,
+                price_seconds=self.price.active.interval_seconds,
+                carbon_seconds=self.carbon.active.interval_seconds,
+                carbon_basis=self.carbon.active.carbon_basis,
+                price_market=self.price.active.price_market,
+                price_source=self.price.active.name,
+                carbon_source=self.carbon.active.name,
+            ),
+            self.settings.patience(),
+            start,
+            self.price.series(start, count, seconds),
+            self.carbon.series(start, count, seconds),
+            self.price.witness(start, count, seconds),
+            self.carbon.witness(start, count, seconds),
+        )
+
+    def _with_sources(self, tick: GridTick) -> GridTick:
+        sources = {
+            "price_source": self.price.source_at(tick.interval_start),
+            "carbon_source": self.carbon.source_at(tick.interval_start),
+        }
+        return tick.model_copy(update=sources)

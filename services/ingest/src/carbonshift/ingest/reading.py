@@ -22,3 +22,5 @@ class Reading:
 
     interval_start: datetime
     value: float | None
+    estimated: bool = False
+    """The provider itself calls it an estimate, an imputation or a forecast; what it measured may come later."""

@@ -1,7 +1,7 @@
 """Replays a tape onto the broker as ingest would have published it, at any speed."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,11 +9,16 @@ from carbonshift.common.client import bare_client
 from carbonshift.common.errors import InputError
 from carbonshift.common.events import DayAheadPrices, Event, GridTick, Replay, rfc3339
 from carbonshift.common.tape import Tape
-from carbonshift.ingest.assemble import Frame, assemble
+from carbonshift.ingest.cleaning.clean import Cleaner, Patience
+from carbonshift.ingest.cleaning.frame import Frame
+from carbonshift.ingest.cleaning.integrity import DAY_SECONDS
+from carbonshift.ingest.cleaning.series import Series, placed
 from carbonshift.ingest.dayahead import published_days
 from carbonshift.ingest.publish import Publisher
 from carbonshift.ingest.reading import Signal
 from carbonshift.ingest.settings import IngestSettings
+from carbonshift.ingest.source import GridSource
+from carbonshift.ingest.sources.faulty import FaultySource
 from carbonshift.ingest.sources.recording import RecordingSource
 
 __all__ = ["Span", "frame_of", "replay_tape", "span_of", "ticks_of"]
@@ -54,6 +59,8 @@ def frame_of(tape: Tape, region: str | None = None, replay: Replay | None = None
     return Frame(
         region=region or tape.sidecar.region,
         interval_seconds=tape.step_seconds,
+        price_seconds=tape.sidecar.price_step_seconds or tape.step_seconds,
+        carbon_seconds=tape.sidecar.carbon_step_seconds or tape.step_seconds,
         carbon_basis=tape.sidecar.carbon_basis,
         price_market=tape.sidecar.price_market,
         price_source=RecordingSource.name,
@@ -62,11 +69,31 @@ def frame_of(tape: Tape, region: str | None = None, replay: Replay | None = None
     )
 
 
-async def ticks_of(source: RecordingSource, span: Span, frame: Frame) -> list[GridTick]:
-    """The ticks of `span`, which the source reads as any other source would."""
-    prices = await source.fetch(Signal.PRICE, frame.region, span.start, span.end)
-    carbon = await source.fetch(Signal.CARBON, frame.region, span.start, span.end)
-    return assemble(frame, prices, carbon, span.start, span.end)
+async def ticks_of(source: GridSource, span: Span, frame: Frame, patience: Patience) -> AsyncIterator[GridTick]:
+    """The ticks of `span` as ingest tells them, corrections of closed gaps among them; the day before is looked at."""
+    step = timedelta(seconds=frame.interval_seconds)
+    before = Span(span.start - DAY_SECONDS // frame.interval_seconds * step, span.start)
+    cleaner = Cleaner(frame, patience, before.start)
+    cleaner.judge(*await _series(source, before, frame))
+    for chunk in _chunks(span, frame.interval_seconds):
+        for tick in cleaner.ticks(*await _series(source, chunk, frame)):
+            if tick.interval_start >= span.start:
+                yield tick
+
+
+async def _series(source: GridSource, span: Span, frame: Frame) -> tuple[Series, Series]:
+    count = -(-(span.end - span.start) // timedelta(seconds=frame.interval_seconds))
+    price, carbon = [
+        placed(
+            await source.fetch(signal, frame.region, span.start, span.end),
+            frame.interval_seconds,
+            span.start,
+            count,
+            frame.interval_seconds,
+        )
+        for signal in (Signal.PRICE, Signal.CARBON)
+    ]
+    return price, carbon
 
 
 async def replay_tape(
@@ -77,7 +104,7 @@ async def replay_tape(
     region: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> int:
-    """Publish the ticks of `span`, and the day-ahead prices as they became known; return how many ticks.
+    """Publish the ticks of `span`, and the day-ahead prices as they became known; return how many intervals.
 
     Args:
         settings: the broker and the prefix.
@@ -85,9 +112,11 @@ async def replay_tape(
         span: what of it.
         replay: the mark of this run; its speed paces it.
         region: in the place of the sidecar's.
-        progress: called with the number of ticks published so far.
+        progress: called with the number of intervals published so far.
     """
-    source = RecordingSource(settings, tape)
+    source: GridSource = RecordingSource(settings, tape=tape)
+    if settings.faults:
+        source = FaultySource(settings, inner=source)
     frame = frame_of(tape, region, replay)
     days = published_days(tape, frame.region, replay, span.start, span.end)
     async with bare_client(settings) as client:
@@ -95,21 +124,22 @@ async def replay_tape(
         pace = _Pace(span.start, replay.speed)
         count = 0
         day = next(days, None)
-        for chunk in _chunks(span, tape.step_seconds):
-            batch: list[Event] = []
-            for tick in await ticks_of(source, chunk, frame):
-                day = _due(batch, days, day, tick.interval_start)
-                batch.append(tick)
-                if replay.speed is not None:
-                    await pace.wait_for(tick.interval_start)
-                    await publisher.publish(batch)
-                    batch.clear()
-                count += 1
-                if progress and not batch:
+        batch: list[Event] = []
+        async for tick in ticks_of(source, span, frame, settings.patience()):
+            day = _due(batch, days, day, tick.interval_start)
+            batch.append(tick)
+            if tick.revision:
+                continue  # known, and told, together with the value that closed the gap
+            count += 1
+            await pace.wait_for(tick.interval_start)
+            if replay.speed is not None or len(batch) >= CHUNK_INTERVALS:
+                await publisher.publish(batch)
+                batch.clear()
+                if progress:
                     progress(count)
-            await publisher.publish(batch)
-            if progress:
-                progress(count)
+        await publisher.publish(batch)
+        if progress:
+            progress(count)
         await pace.wait_for(span.end)
     return count
 

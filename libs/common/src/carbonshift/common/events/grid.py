@@ -16,6 +16,7 @@ __all__ = [
     "GridState",
     "GridTick",
     "GridTransition",
+    "Issue",
     "Narrative",
     "PriceMarket",
     "Pulse",
@@ -38,9 +39,31 @@ class Quality(StrEnum):
     """How a value came about."""
 
     OBSERVED = "observed"
+    ESTIMATED = "estimated"
+    """By the provider: imputed, forecast or modelled there."""
     INTERPOLATED = "interpolated"
+    """On the straight line between two observed values."""
     HELD = "held"
+    """The last trusted value, while nothing newer has come."""
     MISSING = "missing"
+
+
+class Issue(StrEnum):
+    """What speaks against a tick: stable codes, each about the signal it begins with, the last about both."""
+
+    PRICE_STALE = "price_stale"
+    PRICE_FLAT = "price_flat"
+    PRICE_ZERO = "price_zero"
+    PRICE_OUT_OF_RANGE = "price_out_of_range"
+    PRICE_UNIT_JUMP = "price_unit_jump"
+    PRICE_DISPUTED = "price_disputed"
+    CARBON_STALE = "carbon_stale"
+    CARBON_FLAT = "carbon_flat"
+    CARBON_ZERO = "carbon_zero"
+    CARBON_OUT_OF_RANGE = "carbon_out_of_range"
+    CARBON_UNIT_JUMP = "carbon_unit_jump"
+    CARBON_DISPUTED = "carbon_disputed"
+    SIGNALS_DISAGREE = "signals_disagree"
 
 
 class CarbonBasis(StrEnum):
@@ -81,8 +104,22 @@ class GridTick(Event):
     observed_at: Instant
     """When the source was read; for a recording the start of the interval."""
     issues: tuple[str, ...] = ()
-    """Integrity codes; a tick with any of them never makes GREEN."""
+    """Integrity codes, those of `Issue` and whatever else is found; a tick with any of them never makes GREEN."""
     replay: Replay | None = None
+
+    @property
+    def sound_price_usd_per_mwh(self) -> float | None:
+        """The price where nothing speaks against it: what a limit, a norm or a forecast may be built on."""
+        return None if self._spoken_against("price_") else self.price_usd_per_mwh
+
+    @property
+    def sound_carbon_g_per_kwh(self) -> float | None:
+        """The carbon intensity where nothing speaks against it."""
+        return None if self._spoken_against("carbon_") else self.carbon_g_per_kwh
+
+    def _spoken_against(self, signal: str) -> bool:
+        other = {"price_": "carbon_", "carbon_": "price_"}[signal]
+        return any(not code.startswith(other) for code in self.issues)  # a code of neither signal is against both
 
     @property
     def interval_end(self) -> datetime:

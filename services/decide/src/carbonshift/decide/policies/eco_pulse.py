@@ -41,7 +41,7 @@ class EcoPulse:
         return self._verdict(Pulse.UNKNOWN, ("signal_flat",))
 
     def _critical(self, tick: GridTick) -> Iterator[str]:
-        price, carbon = tick.price_usd_per_mwh, tick.carbon_g_per_kwh
+        price, carbon = tick.sound_price_usd_per_mwh, tick.sound_carbon_g_per_kwh
         if price is not None and price >= self._settings.critical_price_usd_per_mwh:
             yield "price_critical"
         if carbon is not None and carbon >= self._settings.critical_carbon_g_per_kwh:
@@ -84,6 +84,8 @@ class EcoPulse:
             state, reasons = Pulse.RED, critical
         else:
             state, reasons = self._settled(*self._by_score(score, above, previous), tick, previous)
+            if state is Pulse.GREEN and Quality.HELD in {tick.price_quality, tick.carbon_quality}:
+                state, reasons = _not_entered(reasons, previous)
         return Verdict(
             state=state,
             reasons=reasons,
@@ -137,6 +139,13 @@ class EcoPulse:
             "beta",
         )
         return {name: float(getattr(self._settings, name)) for name in names}
+
+
+def _not_entered(reasons: tuple[str, ...], previous: GridState | None) -> tuple[Pulse, tuple[str, ...]]:
+    """GREEN may go on over a value that is held, but does not begin on one."""
+    if previous is not None and previous.state is Pulse.GREEN:
+        return Pulse.GREEN, reasons
+    return Pulse.AMBER, ("signal_held", *reasons)
 
 
 def _untrusted(tick: GridTick) -> Iterator[str]:

@@ -9,6 +9,7 @@ from carbonshift.common.tape import Tape, TapeRow, open_tape
 from carbonshift.ingest.bundled import find_tape
 from carbonshift.ingest.reading import Reading, Signal
 from carbonshift.ingest.settings import IngestSettings
+from carbonshift.ingest.web import WebPool
 
 __all__ = ["RecordingSource"]
 
@@ -19,8 +20,9 @@ class RecordingSource:
     name: ClassVar[str] = "recording"
     signals: ClassVar[frozenset[Signal]] = frozenset(Signal)
 
-    def __init__(self, settings: IngestSettings, tape: Tape | None = None) -> None:
+    def __init__(self, settings: IngestSettings, web: WebPool | None = None, tape: Tape | None = None) -> None:
         """Play `tape`, or the one the settings name. Raises: InputError where there is none, TapeError."""
+        del web
         if tape is None:
             if settings.tape is None:
                 raise InputError("no tape to play", "set CARBONSHIFT_TAPE to a file or a bundled recording")
@@ -29,6 +31,7 @@ class RecordingSource:
         self.interval_seconds = tape.step_seconds
         self.carbon_basis = tape.sidecar.carbon_basis
         self.price_market = tape.sidecar.price_market
+        self.time_zone = tape.sidecar.time_zone
         self._span: tuple[datetime, datetime] | None = None
         self._rows: list[TapeRow] = []
         self._ahead: Iterator[TapeRow] = iter(())

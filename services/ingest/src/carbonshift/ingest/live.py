@@ -1,0 +1,73 @@
+"""The live feed of one region, put together out of the settings: sources, chains, broker."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from carbonshift.common.client import bare_client
+from carbonshift.common.plugins import load_plugin
+from carbonshift.ingest.chain import Chain
+from carbonshift.ingest.dayahead_feed import DayAheadFeed, published_day_starts
+from carbonshift.ingest.delays import Delays
+from carbonshift.ingest.poll import Feed, published_ticks
+from carbonshift.ingest.publish import Publisher
+from carbonshift.ingest.reading import Signal
+from carbonshift.ingest.settings import IngestSettings
+from carbonshift.ingest.source import GridSource
+from carbonshift.ingest.web import WebPool, utc_now
+
+__all__ = ["Live"]
+
+DEADLINE_SHARE = 0.8
+"""Of a poll: a question is answered or given up before the next one is due."""
+LONGEST_ABSENCE = timedelta(days=31)
+"""A gap in what was published is filled from the sources' history so far back."""
+LOOK_BACK = timedelta(days=1)
+
+
+class Live:
+    """Everything between the sources and the broker."""
+
+    def __init__(self, settings: IngestSettings) -> None:
+        """Make the sources; nothing is asked yet. Raises: InputError where one cannot be had, or they do not fit."""
+        self._settings = settings
+        self._web = WebPool(settings.poll_seconds * DEADLINE_SHARE)
+        self._delays = Delays()
+        names = {*settings.price_sources, *settings.carbon_sources, settings.day_ahead_source} - {None}
+        self._sources: Mapping[str, GridSource] = {
+            str(name): load_plugin("carbonshift.sources", str(name))(settings, self._web)
+            for name in sorted(map(str, names))
+        }
+        self._chains(utc_now())  # what does not fit is said before anything runs
+
+    async def run(self) -> None:
+        """Feed until cancelled."""
+        for noisy in ("httpx", "httpcore", "hpack"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)  # they write URLs at INFO, and headers at DEBUG
+        if self._settings.metrics_port:
+            self._delays.serve(self._settings.metrics_port)
+        now = utc_now()
+        async with self._web, bare_client(self._settings) as client:
+            jetstream = client.jetstream()
+            told = await published_ticks(jetstream, self._settings, now - LONGEST_ABSENCE)
+            newest = max((tick.interval_start for tick in told), default=None)
+            since = max(newest - LOOK_BACK, now - LONGEST_ABSENCE) if newest else None
+            publisher = Publisher(jetstream, self._settings)
+            price, carbon = self._chains(since or now - timedelta(seconds=self._settings.backfill_seconds))
+            feed = Feed(self._settings, price, carbon, publisher, utc_now)
+            feed.resume(told)
+            feeds = [feed.run()]
+            if self._settings.day_ahead_source:
+                source = self._sources[self._settings.day_ahead_source]
+                known = await published_day_starts(jetstream, self._settings, now - timedelta(days=3))
+                feeds.append(DayAheadFeed(self._settings, source, publisher, utc_now, known).run())
+            await asyncio.gather(*feeds)
+
+    def _chains(self, since: datetime) -> tuple[Chain, Chain]:
+        settings = self._settings
+        price, carbon = (
+            Chain(signal, [self._sources[name] for name in names], settings, self._delays, since, utc_now)
+            for signal, names in ((Signal.PRICE, settings.price_sources), (Signal.CARBON, settings.carbon_sources))
+        )
+        return price, carbon

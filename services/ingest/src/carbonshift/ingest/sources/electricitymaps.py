@@ -1,0 +1,129 @@
+"""Electricity Maps v3: average carbon intensity of consumption, hourly. https://docs.electricitymaps.com."""
+
+import logging
+from datetime import datetime, timedelta
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AliasChoices, BaseModel, FailFast, Field, StrictBool
+
+from carbonshift.common.errors import InputError
+from carbonshift.common.events import CarbonBasis, PriceMarket
+from carbonshift.ingest.errors import SourceRefusedError
+from carbonshift.ingest.points import Instant, Number, in_order, understood
+from carbonshift.ingest.reading import Reading, Signal
+from carbonshift.ingest.settings import IngestSettings
+from carbonshift.ingest.web import WebPool
+
+__all__ = ["ElectricityMaps", "parse_history"]
+
+logger = logging.getLogger("carbonshift.ingest")
+
+FACTORS = "direct"
+"""What is burnt, without what was built: as every other source here counts."""
+STEP_SECONDS = 3_600
+LONGEST_SPAN = timedelta(days=10)
+"""Of one request for /past-range at hourly steps."""
+REMEDY = "check ELECTRICITYMAPS_API_KEY and CARBONSHIFT_ELECTRICITYMAPS_ZONE: a free key opens one zone and 24 hours"
+
+
+class _Point(BaseModel):
+    at: Instant = Field(alias="datetime")
+    carbon: Number | None = Field(alias="carbonIntensity")
+    is_estimated: StrictBool | None = Field(default=None, alias="isEstimated")
+    zone: Any = None
+    factors: Any = Field(default=None, alias="emissionFactorType")
+    granularity: Any = Field(default=None, alias="temporalGranularity")
+
+
+class _History(BaseModel):
+    points: Annotated[list[_Point], FailFast()] = Field(validation_alias=AliasChoices("history", "data"))
+    zone: Any = None
+    factors: Any = Field(default=None, alias="emissionFactorType")
+    granularity: Any = Field(default=None, alias="temporalGranularity")
+
+
+class ElectricityMaps:
+    """Average carbon of an Electricity Maps zone such as US-CAL-CISO."""
+
+    name: ClassVar[str] = "electricitymaps"
+    signals: ClassVar[frozenset[Signal]] = frozenset({Signal.CARBON})
+    interval_seconds = STEP_SECONDS
+    carbon_basis = CarbonBasis.AVERAGE
+    price_market = PriceMarket.REAL_TIME
+    time_zone = "UTC"
+
+    def __init__(self, settings: IngestSettings, web: WebPool) -> None:
+        """Raises: InputError where the key is missing or is none."""
+        key = settings.electricitymaps_api_key.get_secret_value().strip() if settings.electricitymaps_api_key else ""
+        if not key:
+            raise InputError("ELECTRICITYMAPS_API_KEY is not set", "get a key at https://portal.electricitymaps.com")
+        if not (key.isascii() and key.isprintable()):
+            raise InputError("ELECTRICITYMAPS_API_KEY holds what no key has", "copy the key again, all on one line")
+        self._zone = settings.electricitymaps_zone
+        self._headers = {"auth-token": key}
+        self._web = web.at(self.name, settings.electricitymaps_url, REMEDY)
+        self._said_short = False
+
+    async def fetch(self, signal: Signal, region: str, start: datetime, end: datetime) -> list[Reading]:
+        """Direct emissions of the span in g/kWh, whatever the caller calls the region.
+
+        The last 24 hours are open to every key. A key that opens no more gets these alone.
+        """
+        del region
+        if signal is not Signal.CARBON:
+            return []
+        recent = await self._ask("/v3/carbon-intensity/history", {})
+        older: list[Reading] = []
+        begin, oldest = start, min(recent[0].interval_start, end) if recent else end
+        try:
+            while begin < oldest:
+                until = min(begin + LONGEST_SPAN, oldest)
+                span = {"start": begin.isoformat(), "end": until.isoformat()}
+                found = await self._ask("/v3/carbon-intensity/past-range", span)
+                older += [r for r in found if begin <= r.interval_start < until]
+                begin = until
+        except SourceRefusedError as error:
+            if oldest == end:  # there is nothing else to give
+                raise
+            if not self._said_short:
+                logger.info("electricitymaps goes on with the last 24 hours: %s", error)
+            self._said_short = True
+        return older + [r for r in recent if start <= r.interval_start < end]
+
+    async def _ask(self, path: str, span: dict[str, str]) -> list[Reading]:
+        params = {"zone": self._zone, "emissionFactorType": FACTORS, **span}
+        return await self._web.ask(
+            path, lambda body: parse_history(body, self._zone), params=params, headers=self._headers
+        )
+
+
+def parse_history(body: bytes, zone: str) -> list[Reading]:
+    """Direct emissions of `zone` in g/kWh, oldest first; a null is None. Reads /history and /past-range. Pure.
+
+    The unit is gCO2eq/kWh by the contract of v3, which declares which emissions are counted, and no unit.
+
+    Raises: SourceRefusedError where the answer declares other emission factors or none, or is about something else;
+        SourceUnavailableError where it cannot be read, or contradicts itself.
+    Source: https://docs.electricitymaps.com, GET /v3/carbon-intensity/history.
+    """
+    answer = understood("electricitymaps", _History, body)
+    _check("zone", answer.zone, zone, "CARBONSHIFT_ELECTRICITYMAPS_ZONE must be a zone that the key opens")
+    for point in answer.points:
+        _check("zone", answer.zone if point.zone is None else point.zone, zone, "report this")
+        _check(
+            "emissionFactorType",
+            answer.factors if point.factors is None else point.factors,
+            FACTORS,
+            "a key whose plan has direct emission factors is needed, or another carbon source",
+        )
+        for granularity in (answer.granularity, point.granularity):
+            if granularity is not None:
+                _check("temporalGranularity", granularity, "hourly", "report this")
+    readings = (Reading(point.at, point.carbon, bool(point.is_estimated)) for point in answer.points)
+    return in_order("electricitymaps", readings, STEP_SECONDS)
+
+
+def _check(what: str, said: object, asked: str, remedy: str) -> None:
+    if said != asked:
+        answered = f"declares no {what}" if said is None else f"answered with {what} {repr(said)[:60]}"
+        raise SourceRefusedError(f"electricitymaps {answered}, not {asked}", remedy)
