@@ -23,6 +23,7 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/year_replay.py
+	$(BIN)/python benchmarks/integrity.py
 
 docs: $(STAMP)
 	$(BIN)/carbonshift schema --out docs/asyncapi.json

@@ -13,7 +13,7 @@ from carbonshift.common.events import CarbonBasis, GridTick, Issue, PriceMarket,
 from carbonshift.ingest.chain import Chain
 from carbonshift.ingest.delays import Delays
 from carbonshift.ingest.errors import SourceUnavailableError
-from carbonshift.ingest.poll import Feed, changed, published_ticks
+from carbonshift.ingest.poll import Feed, changed, check_steps, published_ticks
 from carbonshift.ingest.publish import Publisher
 from carbonshift.ingest.reading import Reading, Signal
 from carbonshift.ingest.settings import IngestSettings
@@ -262,8 +262,9 @@ def test_sources_of_two_kinds_do_not_stand_in_for_one_another():
     average.signals = frozenset({Signal.CARBON})
     with pytest.raises(InputError, match="average tells no price"):
         feed(clock, [average], [average])
+    uneven = feed(clock, [Told(clock, {}, interval_seconds=420)], [Told(clock, {})])
     with pytest.raises(InputError, match="multiples"):
-        feed(clock, [Told(clock, {}, interval_seconds=420)], [Told(clock, {})])
+        check_steps(uneven.price, uneven.carbon)
 
 
 def tick(number, price, revision=0, quality=Quality.OBSERVED):

@@ -19,6 +19,7 @@ from carbonshift.common.plugins import plugin_names
 from carbonshift.common.reach import reach_broker
 from carbonshift.common.settings import Settings
 from carbonshift.gpu_worker.doctor import DeviceReport, inspect_devices
+from carbonshift.ingest.settings import IngestSettings
 
 __all__ = ["doctor"]
 
@@ -36,8 +37,8 @@ class Finding:
 
 
 def doctor(*, as_json: JsonFlag = False) -> None:
-    """Say what this host can do: Python, broker, devices, plug-ins; and the remedy for each lack."""
-    findings = [*_python(), *_broker(), *_devices(), *_plugins()]
+    """Say what this host can do: Python, broker, devices, plug-ins, keys; and the remedy for each lack."""
+    findings = [*_python(), *_broker(), *_devices(), *_plugins(), *_keys()]
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
@@ -117,3 +118,25 @@ def _plugins() -> Iterator[Finding]:
         yield Finding(
             group, "ok" if names else "broken", ", ".join(names) or "none", "" if names else "reinstall carbonshift"
         )
+
+
+def _keys() -> Iterator[Finding]:
+    """Whether each is there; never what it is, and nobody is asked whether it is right."""
+    try:
+        settings = IngestSettings.load()
+    except CarbonShiftError as error:
+        yield Finding("settings of ingest", "broken", error.problem, error.remedy)
+        return
+    keys = (
+        (
+            "WattTime",
+            "WATTTIME_USERNAME and WATTTIME_PASSWORD",
+            settings.watttime_username and settings.watttime_password,
+        ),
+        ("Electricity Maps", "ELECTRICITYMAPS_API_KEY", settings.electricitymaps_api_key),
+    )
+    for provider, names, given in keys:
+        if given:
+            yield Finding(f"key of {provider}", "ok", f"{names} set")
+        else:
+            yield Finding(f"key of {provider}", "lack", "none", f"set {names} to use it; caiso-outlook needs none")

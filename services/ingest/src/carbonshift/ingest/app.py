@@ -63,7 +63,6 @@ def build(settings: IngestSettings | None = None) -> FastStream:
 
 
 def _stop_on_error(app: FastStream, task: "asyncio.Task[None]") -> None:
-    """A feed that cannot go on ends the service: whoever supervises it sees that."""
+    """A feed that cannot go on ends the service; its error is raised once more as the service closes."""
     if not task.cancelled() and task.exception():
-        logger.error("the feed has failed", exc_info=task.exception())
         app.exit()

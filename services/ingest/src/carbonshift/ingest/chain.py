@@ -87,9 +87,14 @@ class Chain:
         return self._members[self._active].source
 
     @property
+    def sources(self) -> list[GridSource]:
+        """All of them, the preferred one first."""
+        return [member.source for member in self._members]
+
+    @property
     def interval_seconds(self) -> int:
         """Of the finest source."""
-        return min(member.source.interval_seconds for member in self._members)
+        return min(source.interval_seconds for source in self.sources)
 
     @property
     def usual_delay_seconds(self) -> float:
@@ -173,6 +178,9 @@ class Chain:
             if member.complaint != error.problem:
                 logger.warning("%s: %s", source.name, error)
             member.complaint = error.problem
+            heard = False
+        except Exception:
+            logger.exception("%s has an error of its own; the others go on", source.name)
             heard = False
         else:
             member.complaint = ""

@@ -20,7 +20,7 @@ from carbonshift.ingest.reading import Reading, Signal
 from carbonshift.ingest.settings import IngestSettings
 from carbonshift.ingest.source import GridSource
 
-__all__ = ["DayAheadFeed", "day_prices", "published_day_starts"]
+__all__ = ["DayAheadFeed", "check_market", "day_prices", "published_day_starts"]
 
 logger = logging.getLogger("carbonshift.ingest")
 
@@ -51,6 +51,12 @@ def day_prices(
     )
 
 
+def check_market(source: GridSource) -> None:
+    """Raises: InputError where the source tells no day-ahead prices."""
+    if Signal.PRICE not in source.signals or source.price_market is not PriceMarket.DAY_AHEAD:
+        raise InputError(f"{source.name} tells no day-ahead prices", "set day_ahead_source to one that does")
+
+
 async def published_day_starts(jetstream: JetStreamContext, settings: IngestSettings, since: datetime) -> set[datetime]:
     """The beginnings of the live days that the broker was given since then."""
     subject = f"{settings.subject_prefix}.dayahead.{settings.region}"
@@ -68,11 +74,6 @@ class DayAheadFeed:
     publisher: Publisher
     clock: Callable[[], datetime]
     published: set[datetime] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        """Raises: InputError where the source tells no day-ahead prices."""
-        if Signal.PRICE not in self.source.signals or self.source.price_market is not PriceMarket.DAY_AHEAD:
-            raise InputError(f"{self.source.name} tells no day-ahead prices", "set day_ahead_source to one that does")
 
     async def poll(self) -> list[DayAheadPrices]:
         """Publish the days that have become known, and return them."""
@@ -100,4 +101,6 @@ class DayAheadFeed:
                 await self.poll()
             except CarbonShiftError as error:
                 logger.warning("%s: %s", self.source.name, error)
+            except Exception:
+                logger.exception("%s has an error of its own; it is asked again", self.source.name)
             await asyncio.sleep(PAUSE_SECONDS)

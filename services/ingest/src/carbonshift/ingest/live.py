@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from carbonshift.common.client import bare_client
 from carbonshift.common.plugins import load_plugin
 from carbonshift.ingest.chain import Chain
-from carbonshift.ingest.dayahead_feed import DayAheadFeed, published_day_starts
+from carbonshift.ingest.dayahead_feed import DayAheadFeed, check_market, published_day_starts
 from carbonshift.ingest.delays import Delays
-from carbonshift.ingest.poll import Feed, published_ticks
+from carbonshift.ingest.poll import Feed, check_steps, published_ticks
 from carbonshift.ingest.publish import Publisher
 from carbonshift.ingest.reading import Signal
 from carbonshift.ingest.settings import IngestSettings
@@ -39,7 +39,9 @@ class Live:
             str(name): load_plugin("carbonshift.sources", str(name))(settings, self._web)
             for name in sorted(map(str, names))
         }
-        self._chains(utc_now())  # what does not fit is said before anything runs
+        check_steps(*self._chains(utc_now()))  # what does not fit is said before anything runs
+        if settings.day_ahead_source:
+            check_market(self._sources[settings.day_ahead_source])
 
     async def run(self) -> None:
         """Feed until cancelled."""

@@ -20,7 +20,7 @@ from carbonshift.ingest.publish import Publisher
 from carbonshift.ingest.reading import Reading
 from carbonshift.ingest.settings import IngestSettings
 
-__all__ = ["Feed", "changed", "published_ticks"]
+__all__ = ["Feed", "changed", "check_steps", "published_ticks"]
 
 logger = logging.getLogger("carbonshift.ingest")
 
@@ -69,6 +69,18 @@ def _said(tick: GridTick) -> tuple[object, ...]:
     )
 
 
+def check_steps(price: Chain, carbon: Chain) -> None:
+    """Raises: InputError where the intervals of the sources do not fit into one another."""
+    step_seconds = min(price.interval_seconds, carbon.interval_seconds)
+    for chain in (price, carbon):
+        for source in chain.sources:
+            if source.interval_seconds % step_seconds:
+                raise InputError(
+                    f"{source.name} has intervals of {source.interval_seconds} s beside {step_seconds} s",
+                    "choose sources whose steps are multiples of one another",
+                )
+
+
 async def published_ticks(jetstream: JetStreamContext, settings: IngestSettings, since: datetime) -> list[GridTick]:
     """The live ticks of the region that the broker was given since then."""
     subject = f"{settings.subject_prefix}.tick.{settings.region}"
@@ -91,16 +103,6 @@ class Feed:
     """The newest revision of every interval."""
     begun: datetime | None = None
     """The interval of the first poll: from there on each has a tick, whatever the sources say."""
-
-    def __post_init__(self) -> None:
-        """Raises: InputError where the steps of the sources do not fit together."""
-        step = self.interval_seconds
-        for chain in (self.price, self.carbon):
-            if chain.active.interval_seconds % step:
-                raise InputError(
-                    f"{chain.active.name} has intervals of {chain.active.interval_seconds} s beside {step} s",
-                    "choose sources whose steps are multiples of one another",
-                )
 
     @property
     def interval_seconds(self) -> int:

@@ -31,7 +31,7 @@ class Faults(BaseModel):
     episode_seconds: PositiveFloat = 3_600.0
     """A fault lasts as long as that."""
     outage: float = Share
-    """No answer at all."""
+    """No answer while it lasts; from a tape, no row."""
     null: float = Share
     """No value."""
     zero: float = Share
@@ -41,7 +41,7 @@ class Faults(BaseModel):
     unit_jump: float = Share
     """The value in a unit a thousand times as large."""
     delay: float = Share
-    """Nothing of the last `delay_seconds`."""
+    """Nothing of the last `delay_seconds`; from a tape, no row."""
     delay_seconds: NonNegativeFloat = 1_800.0
 
     def strike(self, kind: str, signal: Signal, moment: datetime) -> bool:
@@ -76,6 +76,7 @@ class FaultySource:
             raise InputError(
                 f"faults: {where + ': ' if where else ''}{first['msg']}", f"its keys are {known}"
             ) from error
+        self._from_tape = inner is not None
         if inner is None:
             if self.faults.source in {"", self.name}:
                 raise InputError("faults: source names no source to spoil", "name one of the others")
@@ -90,18 +91,28 @@ class FaultySource:
 
     async def fetch(self, signal: Signal, region: str, start: datetime, end: datetime) -> list[Reading]:
         """What the inner source says, spoilt. Raises: SourceUnavailableError in an outage, or as the inner one does."""
-        last = end - timedelta(seconds=self.interval_seconds)
-        if self.faults.strike("outage", signal, last):
-            raise SourceUnavailableError(f"{self.faults.source} is made to be away", "this fault is simulated")
-        if self.faults.strike("delay", signal, last):
-            end -= timedelta(seconds=self.faults.delay_seconds)
+        if not self._from_tape:
+            end = self._reachable(signal, end)
         if start >= end:
             return []
         begun = self.faults.episode_start(start)
         known = (signal, begun) in self._frozen or not self.faults.strike("freeze", signal, start)
         readings = await self._inner.fetch(signal, region, start if known else begun, end)
-        spoilt = [self._spoilt(signal, reading) for reading in readings]
+        spoilt = [self._spoilt(signal, reading) for reading in readings if not self._lost(signal, reading)]
         return [reading for reading in spoilt if reading.interval_start >= start]
+
+    def _reachable(self, signal: Signal, end: datetime) -> datetime:
+        """Up to where something can be had by whoever asks for what lies before `end`."""
+        last = end - timedelta(seconds=self.interval_seconds)
+        if self.faults.strike("outage", signal, last):
+            raise SourceUnavailableError(f"{self.faults.source} is made to be away", "this fault is simulated")
+        delay_seconds = self.faults.delay_seconds if self.faults.strike("delay", signal, last) else 0.0
+        return end - timedelta(seconds=delay_seconds)
+
+    def _lost(self, signal: Signal, reading: Reading) -> bool:
+        return self._from_tape and any(
+            self.faults.strike(kind, signal, reading.interval_start) for kind in ("outage", "delay")
+        )
 
     def _spoilt(self, signal: Signal, reading: Reading) -> Reading:
         moment, value = reading.interval_start, reading.value
