@@ -2,13 +2,10 @@
 
 import json
 import logging
-import socket
-import threading
 import traceback
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import uvicorn
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
@@ -77,17 +74,10 @@ class MapsSite:
 
 
 @pytest.fixture(scope="module")
-def running_site():
+def running_site(serve):
     site = MapsSite()
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        site.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server = uvicorn.Server(uvicorn.Config(site, lifespan="off", log_level="critical"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
+    with serve(site) as site.url:
         yield site
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ async def test_a_day_is_told_interval_by_interval_as_it_is_published():
     running = feed(clock, [Told(clock, price)], [Told(clock, carbon, delay=timedelta(seconds=90))])
     await live(running, clock, START + timedelta(days=1))
     ticks = running.publisher.ticks
-    assert in_turn(ticks)[0] == START - timedelta(days=1)  # the history that a start asks for
+    assert in_turn(ticks)[0] == START - timedelta(days=2)  # the history that a start asks for
     assert {tick.revision for tick in ticks} == {0}
     for tick in ticks:
         number = (tick.interval_start - START) // STEP

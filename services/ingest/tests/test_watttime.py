@@ -3,15 +3,12 @@
 import asyncio
 import json
 import logging
-import socket
-import threading
 import traceback
 from base64 import b64decode
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
@@ -105,17 +102,10 @@ class WattTimeSite:
 
 
 @pytest.fixture(scope="module")
-def running_site():
+def running_site(serve):
     site = WattTimeSite()
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        site.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server = uvicorn.Server(uvicorn.Config(site, lifespan="off", log_level="critical"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
+    with serve(site) as site.url:
         yield site
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture

@@ -4,14 +4,12 @@ import asyncio
 import gzip
 import logging
 import socket
-import threading
 import time
 import traceback
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-import uvicorn
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
@@ -39,17 +37,10 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def running_site():
+def running_site(serve):
     site = Site()
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        site.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server = uvicorn.Server(uvicorn.Config(site, lifespan="off", log_level="critical"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
+    with serve(site) as site.url:
         yield site
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture

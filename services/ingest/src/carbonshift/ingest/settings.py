@@ -45,8 +45,8 @@ class IngestSettings(Settings):
     """How long the last value of a signal may stand in for what has not come; beyond it the signal is missing."""
     interpolate_seconds: NonNegativeFloat = 3_600.0
     """The longest gap between two observed values that is filled by a straight line."""
-    backfill_seconds: float = Field(default=86_400.0, gt=0, le=32 * 86_400)
-    """How far back a start asks for what was missed; further back only what the broker already has."""
+    backfill_seconds: float = Field(default=2 * 86_400.0, gt=0, le=32 * 86_400)
+    """How far back a first start asks; a later one goes on behind what the broker has, up to 31 days back."""
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
     """Port of the loopback interface at which Prometheus finds how late the sources are."""
     faults: str | None = None
