@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from carbonshift.common.events import CarbonBasis, PriceMarket
 from carbonshift.decide.history import History
 
 value = st.none() | st.floats(-100, 100, allow_nan=False)
@@ -31,6 +32,26 @@ def test_any_order_of_arrival_gives_the_same_window(tick, arrivals, window_inter
     np.testing.assert_array_equal(history.carbon_g_per_kwh, carbon)
     np.testing.assert_array_equal(history.sorted_prices, np.sort(prices[~np.isnan(prices)]))
     np.testing.assert_array_equal(history.sorted_carbon, np.sort(carbon[~np.isnan(carbon)]))
+
+
+def test_what_is_spoken_against_is_no_history(tick):
+    history = History().with_tick(tick(0, 1.0, 1.0), 3_600)
+    history = history.with_tick(tick(1, 2.0, 0.0, issues=("carbon_zero",)), 3_600)
+    assert history.sorted_prices.tolist() == [1.0, 2.0]
+    assert history.sorted_carbon.tolist() == [1.0]
+
+
+def test_marginal_and_average_carbon_never_mix(tick):
+    history = History().with_tick(tick(0, 1.0, 500.0), 3_600)
+    history = history.with_tick(tick(1, 2.0, 200.0, carbon_basis=CarbonBasis.AVERAGE), 3_600)
+    assert history.sorted_carbon.tolist() == [200.0]
+    assert history.sorted_prices.tolist() == [1.0, 2.0]
+    late = history.with_tick(tick(0, 1.0, 480.0), 3_600)  # a correction of before the change
+    assert late.sorted_carbon.tolist() == [200.0]
+    other_market = history.with_tick(
+        tick(2, 9.0, 210.0, price_market=PriceMarket.DAY_AHEAD, carbon_basis=CarbonBasis.AVERAGE), 3_600
+    )
+    assert other_market.sorted_prices.tolist() == [9.0]
 
 
 def test_an_older_history_stays_what_it_was(tick):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from carbonshift.common.events import Pulse, Replay
+from carbonshift.common.events import Pulse, Quality, Replay
 from carbonshift.decide.machine import RegionMemory, step
 from carbonshift.decide.policies.eco_pulse import EcoPulse
 from carbonshift.decide.settings import DecideSettings
@@ -72,10 +72,38 @@ def test_a_missing_value_is_never_green_and_holds_the_setpoint(warm, tick, price
     assert states[-1].score is None
 
 
+def test_green_does_not_begin_on_a_value_that_is_held_but_goes_on_over_one(warm, tick):
+    memory, number = warm
+    ticks = [tick(number + n, 5.0, 100.0, carbon_quality=Quality.HELD) for n in range(6)]
+    _, states, _ = run(ticks, memory)
+    assert {s.state for s in states} == {Pulse.AMBER}
+    assert states[-1].reasons[0] == "signal_held"
+    observed = [tick(number + n, 5.0, 100.0) for n in range(6)]
+    _, states, _ = run(
+        [*observed, *(tick(number + 6 + n, 5.0, 100.0, carbon_quality=Quality.HELD) for n in range(3))], memory
+    )
+    assert [s.state for s in states[-4:]] == [Pulse.GREEN] * 4
+
+
+def test_a_price_that_is_spoken_against_is_not_critical(warm, tick):
+    memory, number = warm
+    _, states, _ = run([tick(number, 5_000.0, 100.0, issues=("price_unit_jump",))], memory)
+    assert states[0].state is Pulse.UNKNOWN
+    _, states, _ = run([tick(number, 5_000.0, 100.0, issues=("carbon_flat",))], memory)
+    assert states[0].state is Pulse.RED
+
+
+def test_the_lease_counts_from_when_the_source_was_read(warm, tick):
+    memory, number = warm
+    late = tick(number, observed_at=tick(number).interval_end + timedelta(seconds=900))
+    _, states, _ = run([late], memory)
+    assert states[0].valid_until == late.observed_at + timedelta(seconds=600)
+
+
 def test_a_flagged_tick_is_unknown(warm, tick):
     memory, number = warm
     _, states, _ = run([tick(number, 5.0, 100.0, issues=("unit_jump",))], memory)
-    assert (states[0].state, states[0].reasons) == (Pulse.UNKNOWN, ("tick_flagged",))
+    assert (states[0].state, states[0].reasons) == (Pulse.UNKNOWN, ("tick_flagged", "unit_jump"))
 
 
 def test_a_hard_limit_counts_even_where_the_other_signal_is_missing(warm, tick):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carbonshift.common.events import CarbonBasis, GridState, GridTransition, Pulse, Replay, TransitionFacts
+from carbonshift.common.events import CarbonBasis, GridState, GridTransition, Issue, Pulse, Replay, TransitionFacts
 from carbonshift.explain.facts import fact_sheet
 from carbonshift.explain.figures import ungrounded
 from carbonshift.explain.template import narrate
@@ -28,6 +28,8 @@ CODES = (
     "carbon_above_optimal",
     "hysteresis",
     "dwell",
+    "signal_held",
+    *Issue,
 )
 THRESHOLDS = (
     "critical_price_usd_per_mwh",
@@ -55,6 +57,14 @@ def test_a_price_spike_reads_like_this(transition):
         "RED since 18:05 UTC, after 3 h 20 min of GREEN: price rose from $31 to $412/MWh in 10 minutes, above the "
         "$150 limit; carbon 268 g/kWh (average). Training pauses."
     )
+
+
+@pytest.mark.parametrize("issue", Issue)
+def test_every_doubt_has_its_words(transition, issue):
+    text = told(transition(Pulse.UNKNOWN, "tick_flagged", issue))
+    assert "reason " not in text
+    assert issue not in text
+    assert "flagged" not in text
 
 
 def test_a_recovery_says_that_training_resumes(transition):

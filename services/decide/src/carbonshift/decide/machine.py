@@ -66,7 +66,8 @@ def _state(
         run=run,
         epoch=int(tick.interval_start.timestamp()) if starts_running or previous is None else previous.epoch,
         reasons=verdict.reasons,
-        valid_until=tick.interval_end + timedelta(seconds=tick.interval_seconds * settings.lease_intervals),
+        valid_until=max(tick.interval_end, tick.observed_at)  # a source that is always late still gives a whole lease
+        + timedelta(seconds=tick.interval_seconds * settings.lease_intervals),
         policy=policy_name,
         replay=tick.replay,
     )

@@ -73,7 +73,7 @@ class DecideSettings(Settings):
     red_power_limit_w: PositiveFloat = 100.0
     """Setpoint of RED for the reference board, whose training waits."""
     lease_intervals: PositiveFloat = 2.0
-    """How many intervals past its own a state stays valid without a successor."""
+    """How many intervals past its own, or past the reading of its source, a state stays valid without a successor."""
     sites: dict[Name, SiteBudget] = Field(default_factory=lambda: {"local": SiteBudget()})
     """The ramp budget of each site, by its name."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
-from carbonshift.common.events import Pulse
+from carbonshift.common.events import Issue, Pulse
 from carbonshift.explain.facts import FactSheet, Signal
 from carbonshift.explain.figures import grouped
 
@@ -89,18 +89,41 @@ def _dwell(sheet: FactSheet) -> Iterator[str]:
     yield "kept by the dwell" + ("" if sheet.dwell is None else f" of {sheet.dwell}")
 
 
-def _flagged(_: FactSheet) -> Iterator[str]:
-    yield "the tick is flagged as not to be trusted"
+def _flagged(sheet: FactSheet) -> Iterator[str]:
+    doubts = [DOUBTS[reason] for reason in sheet.reasons if reason in DOUBTS]
+    yield from doubts or ("the tick is flagged as not to be trusted",)
 
 
 def _warming_up(_: FactSheet) -> Iterator[str]:
     yield "there is too little history for a score yet"
 
 
+def _held(_: FactSheet) -> Iterator[str]:
+    yield "a value is still the last one known, on which GREEN does not begin"
+
+
 def _flat(_: FactSheet) -> Iterator[str]:
     yield "price or carbon has stood still for the whole trailing window"
 
 
+DOUBTS: Mapping[str, str] = MappingProxyType(
+    {
+        Issue.PRICE_STALE: "no price has come for too long",
+        Issue.PRICE_FLAT: "the price stands still as no market does",
+        Issue.PRICE_ZERO: "the price is exactly zero while the power is not clean",
+        Issue.PRICE_OUT_OF_RANGE: "the price is one that no market has",
+        Issue.PRICE_UNIT_JUMP: "the price has jumped as if its unit had changed",
+        Issue.PRICE_DISPUTED: "two sources contradict each other about the price",
+        Issue.CARBON_STALE: "no carbon intensity has come for too long",
+        Issue.CARBON_FLAT: "the carbon intensity stands still as no grid does",
+        Issue.CARBON_ZERO: "the carbon intensity is exactly zero and nothing explains it",
+        Issue.CARBON_OUT_OF_RANGE: "the carbon intensity is one that no grid has",
+        Issue.CARBON_UNIT_JUMP: "the carbon intensity has jumped as if its unit had changed",
+        Issue.CARBON_DISPUTED: "two sources contradict each other about the carbon intensity",
+        Issue.SIGNALS_DISAGREE: "price and carbon contradict each other",
+    }
+)
+"""What speaks against a tick, in words; told where the reason is that the tick is flagged."""
 CONTEXT = ("price", "carbon")
 ABOUT: Mapping[str, str] = MappingProxyType(
     {
@@ -113,6 +136,7 @@ ABOUT: Mapping[str, str] = MappingProxyType(
         "score_high": "score",
         "score_low": "score",
         "score_middle": "score",
+        **dict.fromkeys(DOUBTS, "tick_flagged"),
     }
 )
 """Reasons that share a clause; any other has one of its own."""
@@ -126,6 +150,7 @@ SAYING: Mapping[str, Callable[[FactSheet], Iterator[str]]] = MappingProxyType(
         "tick_flagged": _flagged,
         "warming_up": _warming_up,
         "signal_flat": _flat,
+        "signal_held": _held,
     }
 )
 WHAT_TO_DO: Mapping[str, str] = MappingProxyType(

@@ -155,3 +155,4 @@ def _untrusted(tick: GridTick) -> Iterator[str]:
         yield "carbon_missing"
     if tick.issues:
         yield "tick_flagged"
+        yield from tick.issues
