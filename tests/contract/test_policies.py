@@ -6,9 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from carbonshift.common.events import CarbonBasis, GridTick, PriceMarket, Pulse, Quality
+from carbonshift.common.events import CarbonBasis, GridTick, Issue, PriceMarket, Pulse, Quality
 from carbonshift.common.plugins import load_plugin, plugin_names
 from carbonshift.decide.machine import RegionMemory, step
+from carbonshift.decide.policy import Verdict
 from carbonshift.decide.settings import DecideSettings
 
 GROUP = "carbonshift.policies"
@@ -21,7 +22,7 @@ def policy(request):
     return load_plugin(GROUP, request.param)(SETTINGS)
 
 
-def ticks(pairs):
+def ticks(pairs, issues=()):
     for number, (price, carbon) in enumerate(pairs):
         start = START + timedelta(minutes=5 * number)
         yield GridTick(
@@ -37,6 +38,7 @@ def ticks(pairs):
             price_source="test",
             carbon_source="test",
             observed_at=start,
+            issues=issues,
         )
 
 
@@ -59,3 +61,33 @@ def test_it_judges_whatever_comes_and_twice_alike(policy, pairs):
         assert state.policy == policy.name
         assert state.reasons
         assert state.state is not Pulse.GREEN or None not in {price, carbon}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@given(
+    pairs=st.lists(st.tuples(st.floats(-90, 90), st.floats(0, 900)), min_size=1, max_size=60),
+    issue=st.sampled_from([*Issue, "another"]),
+)
+def test_what_is_spoken_against_is_never_green(policy, pairs, issue):
+    memory = RegionMemory()
+    for tick in ticks(pairs, issues=(issue,)):
+        memory, _, state = step(memory, tick, policy, SETTINGS)
+        assert state.state is not Pulse.GREEN
+
+
+class Hopeful:
+    """A policy that believes anything."""
+
+    name = "hopeful"
+
+    def judge(self, history, tick, previous):
+        return Verdict(state=Pulse.GREEN, reasons=("why_not",))
+
+
+def test_not_even_a_policy_that_believes_anything_makes_green_of_it():
+    sound, flagged, missing = (
+        step(RegionMemory(), tick, Hopeful(), SETTINGS)[2]
+        for tick in (*ticks([(1.0, 1.0)]), *ticks([(1.0, 1.0)], issues=("carbon_zero",)), *ticks([(None, 1.0)]))
+    )
+    assert (sound.state, flagged.state, missing.state) == (Pulse.GREEN, Pulse.UNKNOWN, Pulse.UNKNOWN)
+    assert flagged.reasons == ("tick_flagged", "carbon_zero")

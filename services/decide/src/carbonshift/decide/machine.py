@@ -1,6 +1,6 @@
 """The step of a region: memory and a tick in, memory and events out. Pure: the service and a backtest both run it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -9,6 +9,7 @@ from carbonshift.common.events import GridState, GridTick, GridTransition, Pulse
 from carbonshift.decide.history import History
 from carbonshift.decide.policy import Policy, Verdict
 from carbonshift.decide.settings import DecideSettings
+from carbonshift.decide.trust import doubts
 
 __all__ = ["RegionMemory", "remembered", "step"]
 
@@ -36,6 +37,8 @@ def step(
     if memory.state is not None and tick.interval_start <= memory.state.interval_start:
         return RegionMemory(history=history, state=memory.state), None, None
     verdict = policy.judge(history, tick, memory.state)
+    if verdict.state is Pulse.GREEN and (against := tuple(doubts(tick))):
+        verdict = replace(verdict, state=Pulse.UNKNOWN, reasons=against)  # whatever a policy says
     state = _state(tick, verdict, memory.state, policy.name, settings)
     changed = memory.state is None or memory.state.state is not state.state
     transition = _transition(tick, verdict, memory.state, state, history) if changed else None

@@ -10,6 +10,7 @@ from carbonshift.decide.history import History
 from carbonshift.decide.norm import Spread, robust_norm, spread_of
 from carbonshift.decide.policy import Verdict
 from carbonshift.decide.settings import DecideSettings
+from carbonshift.decide.trust import doubts
 
 __all__ = ["EcoPulse"]
 
@@ -28,7 +29,7 @@ class EcoPulse:
     def judge(self, history: History, tick: GridTick, previous: GridState | None) -> Verdict:
         """Hard limits before all else; then whether the signals can be trusted; then the score."""
         critical = tuple(self._critical(tick))
-        untrusted = tuple(_untrusted(tick))
+        untrusted = tuple(doubts(tick))
         spreads = self._spreads(history)
         if spreads is not None and not untrusted:
             return self._scored(tick, previous, spreads, critical)
@@ -146,13 +147,3 @@ def _not_entered(reasons: tuple[str, ...], previous: GridState | None) -> tuple[
     if previous is not None and previous.state is Pulse.GREEN:
         return Pulse.GREEN, reasons
     return Pulse.AMBER, ("signal_held", *reasons)
-
-
-def _untrusted(tick: GridTick) -> Iterator[str]:
-    if tick.price_quality is Quality.MISSING or tick.price_usd_per_mwh is None:
-        yield "price_missing"
-    if tick.carbon_quality is Quality.MISSING or tick.carbon_g_per_kwh is None:
-        yield "carbon_missing"
-    if tick.issues:
-        yield "tick_flagged"
-        yield from tick.issues
