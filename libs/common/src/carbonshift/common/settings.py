@@ -95,8 +95,11 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             name = ".".join(str(part) for part in first["loc"])
+            problem = first["msg"].removeprefix("Value error, ")
+            if not name:  # two settings that do not go together: the problem names them
+                raise InputError(f"settings of {cls.service}: {problem}", "see docs/settings.md for both") from error
             where = name if name.isupper() else f"CARBONSHIFT_{name.upper()} (or {name} in the settings file)"
-            raise InputError(f"{where}: {first['msg']}", f"see docs/settings.md for what {name} takes") from error
+            raise InputError(f"{where}: {problem}", f"see docs/settings.md for what {name} takes") from error
 
     def servers(self) -> list[str]:
         """The URLs of the broker.

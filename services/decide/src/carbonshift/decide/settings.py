@@ -1,9 +1,11 @@
 """What decide can be told."""
 
 import math
+from datetime import time
 from typing import ClassVar, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, field_validator, model_validator
 
 from carbonshift.common.events import Name
 from carbonshift.common.power_curve import RESNET18_V100
@@ -72,13 +74,32 @@ class DecideSettings(Settings):
     """Setpoint of AMBER for the reference board."""
     red_power_limit_w: PositiveFloat = 100.0
     """Setpoint of RED for the reference board, whose training waits."""
+    static_cap_power_limit_w: PositiveFloat = 150.0
+    """For the policy `static-cap`: its one setpoint for the reference board, of whose limits it does most per joule."""
+    solar_window_from: time = time(9)
+    """For the policy `solar-window`: the local time at which training may begin."""
+    solar_window_to: time = time(16)
+    """The local time at which it pauses."""
+    solar_window_time_zone: str = "UTC"
+    """IANA name of the local clock."""
     lease_intervals: PositiveFloat = 2.0
     """How many intervals past its own, or past the reading of its source, a state stays valid without a successor."""
     sites: dict[Name, SiteBudget] = Field(default_factory=lambda: {"local": SiteBudget()})
     """The ramp budget of each site, by its name."""
 
+    @field_validator("solar_window_time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"{value!r} is not an IANA time zone") from error
+        return value
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.solar_window_from >= self.solar_window_to:
+            raise ValueError("solar_window_from must be before solar_window_to")
         if not math.isclose(self.alpha + self.beta, 1.0):
             raise ValueError(f"alpha + beta must be 1, not {self.alpha + self.beta:g}")
         if self.green_score + self.hysteresis_score >= self.red_score:
