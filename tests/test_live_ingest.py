@@ -70,6 +70,10 @@ async def answer(url):
     ({"CARBONSHIFT_CARBON_SOURCES": "watttime,caiso-outlook"}, "do not tell the same carbon: average, marginal"),
     ({"CARBONSHIFT_CARBON_SOURCES": "watttime", "WATTTIME_PASSWORD": ""}, "WATTTIME_PASSWORD is not set"),
     ({"CARBONSHIFT_CAISO_URL": "caiso"}, "'caiso' is no base URL"),
+    ({"CARBONSHIFT_CAISO_URL": "https://me:secret@host/x"}, "OASIS: 'host/x' is no base URL"),
+    ({"CARBONSHIFT_CAISO_URL": "http://ho st/x"}, "is no base URL"),
+    ({"CARBONSHIFT_CARBON_SOURCES": "caiso-outlook,caiso-outlook"}, "caiso-outlook stands twice"),
+    ({"CARBONSHIFT_FAULTS": '{"zero": 0.1}'}, "CARBONSHIFT_FAULTS is set and no source is `faulty`"),
     ({"CARBONSHIFT_CAISO_NODE": "a b"}, "CARBONSHIFT_CAISO_NODE"),
     ({"CARBONSHIFT_DAY_AHEAD_SOURCE": "caiso-rtm"}, "caiso-rtm tells no day-ahead prices"),
 ])  # fmt: skip
@@ -78,6 +82,13 @@ def test_what_does_not_fit_is_one_line_and_exit_code_two(bus, grid, changes, tex
     assert result.returncode == 2
     assert len(result.stderr.strip().splitlines()) == 1
     assert text in result.stderr
+
+
+def test_up_does_not_start_again_what_does_not_take_its_settings(carbonshift):
+    result = carbonshift("up", "ingest", CARBONSHIFT_PRICE_SOURCES="nobody")
+    assert result.returncode == 2
+    assert result.stderr.count("nothing is registered as 'nobody'") == 1
+    assert result.stderr.strip().endswith("ingest does not take its settings; its own line above says what to mend")
 
 
 def test_a_metrics_port_that_is_taken_is_one_line_and_exit_code_two(bus, grid):

@@ -84,6 +84,7 @@ async def test_live_an_outage_is_an_error_and_a_delay_keeps_the_newest_back(tape
     ('{"zeros": 0.1}', "zeros: Extra inputs are not permitted"),
     ('{"zero": 0.1}', "names no source"),
     ('{"source": "faulty"}', "names no source"),
+    ('{"source": "recording", "episode_seconds": 1e-320}', "episode_seconds: Input should be greater"),
     ('{"source": "nobody"}', "nothing is registered as 'nobody'"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_said(faults, text):

@@ -44,7 +44,7 @@ def test_a_gap_that_is_too_long_stays_one():
 
 def test_no_line_begins_before_the_first_value_or_goes_on_after_the_last():
     assert qualities(column([NAN, 1.0, NAN]).final_quality) == ["m", "o", "m"]
-    assert not column([NAN, NAN]).stale.any()  # nothing was there that could be old
+    assert column([NAN, NAN], hold=1).stale.all()
 
 
 def test_a_doubted_value_is_no_end_of_a_line_and_is_not_held():

@@ -70,7 +70,7 @@ def test_a_zero_without_a_price_beside_it_is_not_believed():
 def test_a_price_of_exactly_zero_needs_clean_power():
     price, carbon = wavy(2 * DAY, 40.0), wavy(2 * DAY, 300.0, 1)
     price[400], carbon[400] = 0.0, 500.0
-    price[410], carbon[410] = 0.0, 50.0
+    price[408:411], carbon[410] = (8.0, 4.0, 0.0), 50.0
     assert found(pair(price, carbon))[Issue.PRICE_ZERO] == [400]
 
 
@@ -137,10 +137,36 @@ def test_a_unit_jump_is_not_taken_for_the_new_level_however_long_it_lasts():
     assert inspect(rest, DAY, findings.price_latch).found[Issue.PRICE_UNIT_JUMP][DAY:].all()
 
 
+@pytest.mark.parametrize("factor", [1 / 1_000, 1 / 453.59])
+def test_two_units_that_change_together_are_found(factor):
+    price, carbon = wavy(3 * DAY, 40.0), wavy(3 * DAY, 300.0, 1)
+    price[500:600] *= factor
+    carbon[500:600] *= factor
+    assert found(pair(price, carbon))[Issue.PRICE_UNIT_JUMP] == list(range(500, 600))
+    assert found(pair(price, carbon, carbon_basis=CarbonBasis.AVERAGE))[Issue.CARBON_UNIT_JUMP] == list(range(500, 600))
+
+
+def test_a_price_near_zero_excuses_no_average_carbon():
+    price, carbon = wavy(3 * DAY, 40.0), wavy(3 * DAY, 300.0, 1)
+    price[499], price[500:510] = 0.02, np.linspace(-7.0, -3.0, 10)
+    carbon[500:510] /= 1_000
+    kinds = {"carbon_basis": CarbonBasis.AVERAGE, "price_market": PriceMarket.DAY_AHEAD}
+    assert found(pair(price, carbon, **kinds))[Issue.CARBON_UNIT_JUMP] == list(range(500, 510))
+
+
+def test_a_price_of_zero_that_comes_from_afar_is_doubted():
+    price, carbon = wavy(2 * DAY, 40.0), wavy(2 * DAY, 300.0, 1)
+    carbon[400:412] = 250.0 - np.arange(12)
+    price[400:412] = 0.0
+    assert found(pair(price, carbon))[Issue.PRICE_ZERO] == list(range(400, 412))
+    price[400:406] = (20.0, 12.0, 7.0, 4.0, 2.0, 1.0)
+    assert Issue.PRICE_ZERO not in found(pair(price, carbon))
+
+
 def test_a_price_that_really_falls_to_nothing_takes_the_carbon_with_it():
     price, carbon = wavy(3 * DAY, 12.0), wavy(3 * DAY, 300.0, 1)
     price[500:520] = 0.0118 + np.arange(20) * 1e-4
-    carbon[500:520] = 3.0 + np.arange(20) * 0.1
+    carbon[500:520] = 30.0 + np.arange(20) * 0.1
     assert Issue.PRICE_UNIT_JUMP not in found(pair(price, carbon))
 
 

@@ -186,6 +186,25 @@ async def test_an_hourly_carbon_stands_beside_five_minute_prices():
             assert tick.carbon_g_per_kwh == hourly[(moment - START) // timedelta(hours=1)]
 
 
+async def test_a_source_that_has_nothing_at_all_is_named_once(caplog):
+    clock = Clock(START)
+    running = feed(clock, [Told(clock, {}, name="mistyped")], [Told(clock, wavy(300.0))])
+    await live(running, clock, START + timedelta(minutes=30))
+    said = [r.getMessage() for r in caplog.records if "mistyped" in r.getMessage()]
+    assert len(said) == 1
+    assert said[0].startswith("mistyped has no price since 2025-12-30T00:00")
+
+
+async def test_a_source_with_an_error_of_its_own_stops_no_other(caplog):
+    clock = Clock(START)
+    broken = Told(clock, wavy(300.0), name="broken")
+    broken.by_number = None
+    running = feed(clock, [Told(clock, wavy(40.0))], [broken, Told(clock, wavy(300.0), name="other")])
+    await live(running, clock, START + timedelta(minutes=30))
+    assert running.publisher.ticks[-1].carbon_source == "other"
+    assert "broken has an error of its own" in caplog.text
+
+
 async def test_nobody_answers_and_every_interval_says_so():
     clock = Clock(START)
     price, carbon = Told(clock, wavy(40.0)), Told(clock, wavy(300.0))

@@ -301,3 +301,10 @@ async def test_no_key_reaches_a_log(site, hurried, status, caplog):
         caplog.handler.stream.write(told(error))
     assert "127.0.0.1" in caplog.text
     assert KEY not in caplog.text
+
+
+async def test_a_key_that_a_server_repeats_is_not_repeated_by_us(site, pool):
+    site.answer = lambda request: PlainTextResponse(f"no such token: {request.headers['auth-token']}", 401)
+    with pytest.raises(SourceRefusedError) as caught:
+        await pool.at("maps", site.url, "check the key").ask("/", bytes.decode, headers={"auth-token": "s3cr3t-k3y"})
+    assert str(caught.value) == "maps answered 401: no such token: ***; check the key"

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from carbonshift.common.embedded import die_with_parent
+from carbonshift.common.errors import InputError
 
 __all__ = ["Program", "Supervisor"]
 
@@ -21,6 +22,8 @@ QUICK_DEATH_SECONDS = 15.0
 """A service whose settings are wrong has said so by then, imports on a busy machine included."""
 QUICK_DEATHS = 3
 RESTART_PAUSE_SECONDS = 1.0
+BAD_INPUT = 2
+"""Exit code of a process that was told something wrong."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,11 +60,16 @@ class Supervisor:
         self.start(Program(name=service, command=command, environment=environment, log=log))
 
     def check(self) -> str | None:
-        """Start again what has died; the name of a program that keeps dying young, else None."""
+        """Start again what has died; the name of a program that keeps dying young, else None.
+
+        Raises: InputError where one does not take its settings: no repeat mends that.
+        """
         for program in self._programs:
             process = program.process
             if process is None or process.poll() is None or not program.restart:
                 continue
+            if process.returncode == BAD_INPUT:
+                raise InputError(f"{program.name} does not take its settings", "its own line above says what to mend")
             young = time.monotonic() - program.started_at < QUICK_DEATH_SECONDS
             program.quick_deaths = program.quick_deaths + 1 if young else 0
             if program.quick_deaths >= QUICK_DEATHS:

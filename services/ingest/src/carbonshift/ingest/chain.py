@@ -44,6 +44,8 @@ class _Member:
     covered_until: datetime | None = None
     """What was asked for with success ends here."""
     complaint: str = ""
+    silent: bool = False
+    """It was said of it that it has nothing at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,8 @@ class Chain:
             logger.exception("%s has an error of its own; the others go on", source.name)
             heard = False
         else:
+            if member.complaint:
+                logger.info("%s answers again", source.name)
             member.complaint = ""
             member.fresh = [r for r in readings if member.readings.get(r.interval_start) != r]
             member.readings |= {reading.interval_start: reading for reading in member.fresh}
@@ -190,6 +194,10 @@ class Chain:
             starts = (r.interval_start for r in readings if r.value is not None and r.interval_start <= now)
             newest = max(starts, default=None)
             heard = True
+            if newest is None and member.punctuality.newest_end is None and not member.silent:
+                since = start.isoformat(timespec="minutes")
+                logger.warning("%s has no %s since %s: check its node, region or zone", source.name, self.signal, since)
+                member.silent = True
         had_at = self._clock()
         before, member.punctuality = (
             member.punctuality,
@@ -237,7 +245,9 @@ def _checked(signal: Signal, sources: Sequence[GridSource]) -> None:
             f"no source of the {signal.value} is set",
             f"set CARBONSHIFT_{signal.upper()}_SOURCES, for instance to the name of one of the installed sources",
         )
-    for source in sources:
+    for number, source in enumerate(sources):
+        if source.name in {other.name for other in sources[:number]}:
+            raise InputError(f"{source.name} stands twice among the {signal.value} sources", "name it once")
         if signal not in source.signals:
             raise InputError(f"{source.name} tells no {signal.value}", f"take it out of {signal.value}_sources")
         kinds = {str(s.price_market if signal is Signal.PRICE else s.carbon_basis) for s in (sources[0], source)}

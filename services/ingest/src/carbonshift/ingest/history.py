@@ -25,8 +25,10 @@ __all__ = ["Count", "Wanted", "Written", "fetch_history", "journal_path"]
 SOURCES = "carbonshift.sources"
 LONGEST_PART = timedelta(days=30)
 """One question to OASIS, which gives 31 days at most, and as clocks change 31 days are more by its clock."""
-QUESTION_SECONDS = 120.0
+QUESTION_SECONDS = 60.0
 """How long one question may take with its retries: an answer over a month is slow to come."""
+EARLIEST = datetime(2009, 4, 1, tzinfo=UTC)
+"""When the nodal market of CAISO began."""
 PAUSES_SECONDS = (5.0, 30.0, 90.0, 300.0)
 """Between the tries of a part whose source is away; the longer ones outlast the circuit breaker."""
 DAY_AHEAD_PUBLISHED = time(13)
@@ -137,6 +139,10 @@ def _check_span(wanted: Wanted, sources: dict[Signal, GridSource], now: datetime
     if wanted.start >= wanted.end:
         raise InputError(
             f"the start {rfc3339(wanted.start)} is not before the end {rfc3339(wanted.end)}", "exchange or correct them"
+        )
+    if wanted.start < EARLIEST:
+        raise InputError(
+            f"the start {rfc3339(wanted.start)} lies before any record", f"{EARLIEST.year} at the earliest"
         )
     step_seconds = math.lcm(*(source.interval_seconds for source in sources.values()))
     for moment in (wanted.start, wanted.end):

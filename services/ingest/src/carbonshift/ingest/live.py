@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from carbonshift.common.client import bare_client
+from carbonshift.common.errors import InputError
+from carbonshift.common.events import rfc3339
 from carbonshift.common.plugins import load_plugin
 from carbonshift.ingest.chain import Chain
 from carbonshift.ingest.dayahead_feed import DayAheadFeed, check_market, published_day_starts
@@ -15,9 +17,12 @@ from carbonshift.ingest.publish import Publisher
 from carbonshift.ingest.reading import Signal
 from carbonshift.ingest.settings import IngestSettings
 from carbonshift.ingest.source import GridSource
+from carbonshift.ingest.sources.faulty import FaultySource
 from carbonshift.ingest.web import WebPool, utc_now
 
 __all__ = ["Live"]
+
+logger = logging.getLogger("carbonshift.ingest")
 
 DEADLINE_SHARE = 0.8
 """Of a poll: a question is answered or given up before the next one is due."""
@@ -39,6 +44,8 @@ class Live:
             str(name): load_plugin("carbonshift.sources", str(name))(settings, self._web)
             for name in sorted(map(str, names))
         }
+        if settings.faults and FaultySource.name not in self._sources:
+            raise InputError("CARBONSHIFT_FAULTS is set and no source is `faulty`", "name faulty, or unset it")
         check_steps(*self._chains(utc_now()))  # what does not fit is said before anything runs
         if settings.day_ahead_source:
             check_market(self._sources[settings.day_ahead_source])
@@ -59,6 +66,12 @@ class Live:
             price, carbon = self._chains(since or now - timedelta(seconds=self._settings.backfill_seconds))
             feed = Feed(self._settings, price, carbon, publisher, utc_now)
             feed.resume(told)
+            logger.info(
+                "follows the price of %s and the carbon of %s, behind %s",
+                " or ".join(self._settings.price_sources),
+                " or ".join(self._settings.carbon_sources),
+                rfc3339(newest) if newest else "nothing yet",
+            )
             feeds = [feed.run()]
             if self._settings.day_ahead_source:
                 source = self._sources[self._settings.day_ahead_source]

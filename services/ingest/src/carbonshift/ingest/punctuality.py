@@ -47,7 +47,9 @@ class Punctuality:
         pause = timedelta(seconds=min(self.poll_seconds * 2 ** min(max(self.misses - 1, 0), 16), longest))
         if self.newest_end is None:
             return self.asked_at + pause
-        early = min(self.delays_seconds, default=0.0) - self.poll_seconds / 2
+        if not self.delays_seconds:  # poll after poll, until a first interval has shown when it comes
+            return self.asked_at + pause
+        early = min(self.delays_seconds) - self.poll_seconds / 2
         expected = self.newest_end + timedelta(seconds=self.interval_seconds + early)
         return max(expected, self.asked_at + pause)
 

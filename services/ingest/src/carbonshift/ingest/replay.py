@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from carbonshift.common.client import bare_client
@@ -117,7 +117,7 @@ async def replay_tape(
     source: GridSource = RecordingSource(settings, tape=tape)
     if settings.faults:
         source = FaultySource(settings, inner=source)
-    frame = frame_of(tape, region, replay)
+    frame = replace(frame_of(tape, region, replay), price_source=source.name, carbon_source=source.name)
     days = published_days(tape, frame.region, replay, span.start, span.end)
     async with bare_client(settings) as client:
         publisher = Publisher(client.jetstream(), settings)

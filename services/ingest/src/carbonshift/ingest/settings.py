@@ -50,7 +50,7 @@ class IngestSettings(Settings):
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
     """Port of the loopback interface at which Prometheus finds how late the sources are."""
     faults: str | None = None
-    """For the source `faulty`: which source it spoils, and how; for tests and demos."""
+    """JSON: how the source `faulty` spoils another, or a replay its tape: `{"zero": 0.1}`; for tests and demos."""
 
     caiso_url: str = "https://oasis.caiso.com/oasisapi"
     """Base URL of CAISO OASIS."""

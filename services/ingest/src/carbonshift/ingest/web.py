@@ -41,6 +41,9 @@ LARGEST_BODY_BYTES = 64 << 20
 """A month of one OASIS node is 4 MB unpacked; whatever is larger is no answer to what we ask."""
 BODIES_REMEMBERED = 8
 LONGEST_QUOTE = 200
+SECRET_HEADERS = ("authorization", "auth-token")
+SHORTEST_SECRET = 8
+"""What is shorter is a scheme such as Bearer, or part of many words."""
 BUSY_OR_AWAY = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -151,7 +154,8 @@ class Web:
             raise SourceUnavailableError(f"{self.name}: the connection was lost", "it is asked again") from None
         except (httpx.TransportError, httpx.DecodingError) as error:
             reason = str(error) or type(error).__name__
-            raise SourceUnavailableError(f"{self.name}: {reason}", "look at the network, or wait") from error
+            where = self._client.base_url.host
+            raise SourceUnavailableError(f"{self.name} at {where}: {reason}", "look at the network, or wait") from error
         if response.status_code == httpx.codes.NOT_MODIFIED and marks:
             return parse(remembered)
         self._raise_for_status(response, body)
@@ -163,7 +167,8 @@ class Web:
         status = response.status_code
         if status == httpx.codes.OK:
             return
-        what = f"{self.name} answered {status}: {_quoted(body) or response.reason_phrase}"
+        said = _quoted(body) or response.reason_phrase
+        what = f"{self.name} answered {status}: {_without_secrets(said, response.request)}"
         if status in BUSY_OR_AWAY:
             raise SourceUnavailableError(what, "it is asked again", _retry_after(response.headers.get("retry-after")))
         raise SourceRefusedError(what, self._remedy)
@@ -209,7 +214,8 @@ class WebPool:
         """
         base_url = base_url.rstrip("/")
         if not _is_base_url(base_url):
-            raise InputError(f"{name}: {base_url!r} is no base URL", "it begins with http:// or https://")
+            shown = base_url.rpartition("@")[2]
+            raise InputError(f"{name}: {shown!r} is no base URL", "write it as https://host/path, without a key in it")
         if base_url not in self._clients:
             self._clients[base_url] = httpx.AsyncClient(
                 base_url=base_url,
@@ -250,10 +256,12 @@ def _authorities() -> ssl.SSLContext:
 
 def _is_base_url(url: str) -> bool:
     try:
-        parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and bool(httpx.URL(url).host) and parts.port != 0
+        parts, host = urlsplit(url), httpx.URL(url).host
+        port = parts.port
     except (ValueError, httpx.InvalidURL):
         return False
+    plain = bool(host) and not parts.username and not any(c.isspace() for c in url)
+    return plain and parts.scheme in {"http", "https"} and port != 0
 
 
 def _wait(state: RetryCallState) -> float:
@@ -279,6 +287,15 @@ def _quoted(body: bytes) -> str:
     """The beginning of what a server said, on one line, fit for a log."""
     text = body[: 4 * LONGEST_QUOTE].decode(errors="replace")
     return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))[:LONGEST_QUOTE]
+
+
+def _without_secrets(said: str, request: httpx.Request) -> str:
+    """What a server said without the key or token that it was sent: some repeat it."""
+    for header in SECRET_HEADERS:
+        for secret in request.headers.get(header, "").split():
+            if len(secret) >= SHORTEST_SECRET:
+                said = said.replace(secret, "***")
+    return said
 
 
 def _retry_after(value: str | None) -> float | None:

@@ -1,7 +1,7 @@
 """Ticks out of two series: every gap and every doubt has its flag, nothing else is changed. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -133,7 +133,8 @@ def _judged(
         doubts = [where for issue, where in found.items() if not issue.startswith(other)]
         beyond = found[Issue(f"{signal}out_of_range")]
         believable = Series(np.where(beyond, np.nan, series.values), series.estimated)
-        return filled(believable, ~np.logical_or.reduce(doubts), hold_steps, longest_gap)
+        column = filled(believable, ~np.logical_or.reduce(doubts), hold_steps, longest_gap)
+        return replace(column, stale=column.stale & ~beyond)  # something came, if nothing to believe
 
     return Clean(frame=frame, start=start, price=column(price, "price_"), carbon=column(carbon, "carbon_"), found=found)
 

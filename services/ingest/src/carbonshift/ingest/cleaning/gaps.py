@@ -34,7 +34,7 @@ class Column:
     closed_at: NDArray[np.int64]
     """Position of the value that closed the gap a place lies in; NEVER where none did."""
     stale: Flags
-    """Missing in `first` although there was a value before."""
+    """Missing in `first`: what came last, if anything did, is too old to stand in."""
 
 
 def filled(series: Series, trusted: Flags, hold_steps: int, longest_gap: int) -> Column:
@@ -75,7 +75,7 @@ def filled(series: Series, trusted: Flags, hold_steps: int, longest_gap: int) ->
         final=final,
         final_quality=final_quality,
         closed_at=closed_at,
-        stale=missing & ~held & (last >= 0),
+        stale=missing & ~held,
     )
 
 

@@ -3,6 +3,7 @@
 The thresholds are those at which a year of real ticks raises next to no alarm: `benchmarks/integrity.py` counts them.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import bottleneck as bn
@@ -27,6 +28,8 @@ SOON_STEPS = 4
 """So many equal values of one signal speak against it while the other one moves."""
 LATE_STEPS = 6
 """So many speak against it whatever the other one does."""
+FURTHEST_STEP_TO_ZERO_USD_PER_MWH = 10.0
+"""A price that is exactly 0 was within this of it before, but for one in six thousand intervals of two real years."""
 LONGEST_ZERO_SECONDS = 13 * 3_600
 """The longest true stand at 0 g/kWh in two years of ticks took 12.2 hours."""
 UNIT_FACTORS = (1_000.0, 453.592_37, 100.0)
@@ -101,9 +104,10 @@ def inspect(
     price_level, carbon_level = _medians(price, day), _medians(carbon, day)
     _zeros(findings, pair, price, carbon, carbon_level)
     _stands(findings, pair, price, carbon, price_level, carbon_level, day)
-    where, findings.price_latch = _jumps(price, price_level, carbon, start, price_latch)
+    followed = _carbon_followed(price, carbon)
+    where, findings.price_latch = _jumps(price, price_level, followed, start, price_latch)
     findings.add(Issue.PRICE_UNIT_JUMP, where)
-    where, findings.carbon_latch = _jumps(carbon, carbon_level, price, start, carbon_latch)
+    where, findings.carbon_latch = _jumps(carbon, carbon_level, _price_explains(pair, price), start, carbon_latch)
     findings.add(Issue.CARBON_UNIT_JUMP, where)
     findings.add(Issue.PRICE_DISPUTED, _disputed(price, pair.price_witness, DISPUTED_USD_PER_MWH))
     findings.add(Issue.CARBON_DISPUTED, _disputed(carbon, pair.carbon_witness, DISPUTED_G_PER_KWH))
@@ -119,25 +123,40 @@ def _within(values: Values, limits: tuple[float, float]) -> Values:
 
 def _medians(values: Values, day: int) -> Values:
     """Of the trailing day, once an eighth of it is there."""
-    window = min(day, values.size)
-    medians: Values = bn.move_median(values, window, min(max(2, day // 8), window))
-    return medians
+    return _moving(bn.move_median, values, day)
+
+
+def _moving(statistic: Callable[..., Values], values: Values, day: int) -> Values:
+    """A statistic of the trailing day; NaN until an eighth of it has been observed, however much is looked at."""
+    least = max(2, day // 8)
+    if values.size < least:
+        return np.full(values.size, np.nan)
+    return statistic(values, min(day, values.size), least)
 
 
 def _zeros(findings: Findings, pair: Pair, price: Values, carbon: Values, carbon_level: Values) -> None:
     """A zero is believed where the other signal explains it, and not for ever.
 
     Marginal carbon of 0 needs a price at which nothing that burns would run. The average of a whole grid is 0 only
-    where it is next to that on any day. A price of exactly 0 needs carbon that is no higher than usual.
+    where it is next to that on any day. A price of exactly 0 is come to by small steps, and not while the carbon is
+    higher than usual.
     """
     zero = carbon == 0.0
     if pair.carbon_basis is CarbonBasis.MARGINAL:
         explained = (price <= LOW_PRICE_USD_PER_MWH) & (price != 0.0)  # two zeros explain nothing
     else:
         explained = carbon_level <= CLEAN_GRID_G_PER_KWH
-    long = _equal_runs(carbon).lengths * pair.interval_seconds > LONGEST_ZERO_SECONDS
-    findings.add(Issue.CARBON_ZERO, zero & (~explained | long))
-    findings.add(Issue.PRICE_ZERO, (price == 0.0) & (carbon > carbon_level))
+    longest = LONGEST_ZERO_SECONDS // pair.interval_seconds
+    findings.add(Issue.CARBON_ZERO, zero & (~explained | (_equal_runs(carbon).lengths > longest)))
+    from_afar = np.abs(_last_nonzero(price)) > FURTHEST_STEP_TO_ZERO_USD_PER_MWH
+    too_long = _equal_runs(price).lengths > longest
+    findings.add(Issue.PRICE_ZERO, (price == 0.0) & ((carbon > carbon_level) | from_afar | too_long))
+
+
+def _last_nonzero(values: Values) -> Values:
+    """The last value before or at each place that is neither missing nor 0; NaN where there is none."""
+    at = np.maximum.accumulate(np.where(np.isnan(values) | (values == 0.0), -1, np.arange(values.size)))
+    return np.where(at >= 0, values[at], np.nan)
 
 
 def _stands(
@@ -206,14 +225,47 @@ def _equal_runs(values: Values) -> _Runs:
     return _Runs(lengths, firsts)
 
 
-def _jumps(values: Values, level: Values, other: Values, start: int, latch: Latch | None) -> tuple[Flags, Latch | None]:
+def _carbon_followed(price: Values, carbon: Values) -> Flags:
+    """Where carbon went the way of the price by half of itself or more, and not by the factor of another unit.
+
+    A marginal price that falls to next to nothing takes the carbon intensity with it. Two signals that fall by the
+    same factor have changed their units together.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        price_step, carbon_step = _log_steps(price), _log_steps(carbon)
+        same = np.abs(price_step - carbon_step) < JUMP_TOLERANCE
+        result: Flags = (np.sign(price_step) == np.sign(carbon_step)) & (np.abs(carbon_step) > LEVEL_TOLERANCE) & ~same
+    return result
+
+
+def _price_explains(pair: Pair, price: Values) -> Flags:
+    """Where a price at which nothing that burns would run lets marginal carbon plunge, or come back from it."""
+    if pair.carbon_basis is not CarbonBasis.MARGINAL:
+        return np.zeros(price.size, dtype=np.bool_)
+    low = price <= LOW_PRICE_USD_PER_MWH
+    result: Flags = low | np.concatenate(([False], low[:-1]))
+    return result
+
+
+def _log_steps(values: Values) -> Values:
+    """Logarithm of the ratio of each value to the observed one before it; NaN where there is none."""
+    steps = np.full(values.size, np.nan)
+    at = np.flatnonzero(~np.isnan(values))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        steps[at[1:]] = np.log(np.abs(values[at[1:]] / values[at[:-1]]))
+    return steps
+
+
+def _jumps(
+    values: Values, level: Values, explained: Flags, start: int, latch: Latch | None
+) -> tuple[Flags, Latch | None]:
     """Where `values` stands at a multiple of itself by which two units differ, until it is back.
 
-    A jump is one from its neighbour, and from the median of the day before it, by the same factor, while the other
-    signal stays where it was: a price that falls to next to nothing takes the carbon intensity with it.
+    A jump is one from its neighbour, and from the median of the day before it, by the same factor, that the other
+    signal does not explain.
     """
     flags = np.zeros(values.size, dtype=np.bool_)
-    candidates = _jump_candidates(values, level, other)
+    candidates = _jump_candidates(values, level, explained)
     at = start
     while at < values.size:
         if latch is None:
@@ -242,19 +294,17 @@ class _Candidates:
     factors: Values
 
 
-def _jump_candidates(values: Values, level: Values, other: Values) -> _Candidates:
+def _jump_candidates(values: Values, level: Values, explained: Flags) -> _Candidates:
     at = np.flatnonzero(~np.isnan(values))
     before, here = at[:-1], at[1:]
+    step = _log_steps(values)[here]
     with np.errstate(divide="ignore", invalid="ignore"):
-        step = np.log(np.abs(values[here] / values[before]))
         from_level = np.log(np.abs(values[here] / level[before]))
-        other_step = np.abs(np.log(np.abs(other[here] / other[before])))
-    stayed = ~(other_step > LEVEL_TOLERANCE)  # a missing other signal explains nothing
     factors = np.zeros(here.size)
     for factor in UNIT_FACTORS:
         for signed in (np.log(factor), -np.log(factor)):
             near = (np.abs(step - signed) < JUMP_TOLERANCE) & (np.abs(from_level - signed) < LEVEL_TOLERANCE)
-            factors[near & stayed] = np.exp(signed)
+            factors[near & ~explained[here]] = np.exp(signed)
     found = factors > 0
     return _Candidates(here[found], np.abs(level[before[found]]), factors[found])
 
@@ -270,9 +320,7 @@ def _disputed(values: Values, witness: Values | None, least: float) -> Flags:
 
 def _disagree(price: Values, carbon: Values, day: int) -> Flags:
     """One at the top of its day and the other at the bottom: in real time the marginal plant sets both."""
-    window = min(day, price.size)
-    least = min(max(2, day // 8), window)
-    price_rank, carbon_rank = bn.move_rank(price, window, least), bn.move_rank(carbon, window, least)
+    price_rank, carbon_rank = _moving(bn.move_rank, price, day), _moving(bn.move_rank, carbon, day)
     result: Flags = ((price_rank > MOST_EXTREME_RANK) & (carbon_rank < -MOST_EXTREME_RANK)) | (
         (price_rank < -MOST_EXTREME_RANK) & (carbon_rank > MOST_EXTREME_RANK)
     )

@@ -4,7 +4,7 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from carbonshift.common.errors import InputError
 from carbonshift.common.plugins import load_plugin
@@ -28,7 +28,7 @@ class Faults(BaseModel):
     source: str = ""
     """The source to spoil; a replay spoils its tape."""
     seed: int = 0
-    episode_seconds: PositiveFloat = 3_600.0
+    episode_seconds: float = Field(default=3_600.0, ge=1, allow_inf_nan=False)
     """A fault lasts as long as that."""
     outage: float = Share
     """No answer while it lasts; from a tape, no row."""
@@ -42,7 +42,7 @@ class Faults(BaseModel):
     """The value in a unit a thousand times as large."""
     delay: float = Share
     """Nothing of the last `delay_seconds`; from a tape, no row."""
-    delay_seconds: NonNegativeFloat = 1_800.0
+    delay_seconds: float = Field(default=1_800.0, ge=0, allow_inf_nan=False)
 
     def strike(self, kind: str, signal: Signal, moment: datetime) -> bool:
         """Whether the fault is on at `moment`: the same for every question, so that a repeat finds what was before."""
@@ -74,12 +74,12 @@ class FaultySource:
             where = ".".join(str(part) for part in first["loc"])
             known = ", ".join(Faults.model_fields)
             raise InputError(
-                f"faults: {where + ': ' if where else ''}{first['msg']}", f"its keys are {known}"
+                f"CARBONSHIFT_FAULTS: {where + ': ' if where else ''}{first['msg']}", f"its keys are {known}"
             ) from error
         self._from_tape = inner is not None
         if inner is None:
             if self.faults.source in {"", self.name}:
-                raise InputError("faults: source names no source to spoil", "name one of the others")
+                raise InputError("CARBONSHIFT_FAULTS: source names no source to spoil", "name one of the others")
             inner = load_plugin("carbonshift.sources", self.faults.source)(settings, web)
         self._inner: GridSource = inner
         self._frozen: dict[tuple[Signal, datetime], float | None] = {}
