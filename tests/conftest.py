@@ -28,10 +28,9 @@ def start():
     """Starts a module as a process and ends it after the test: `start("carbonshift.decide", NATS_URL=...)`."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def begin(module, **environment):
-        process = subprocess.Popen(
-            [sys.executable, "-m", module], env=os.environ | environment, stderr=subprocess.DEVNULL
-        )
+    def begin(module, log=os.devnull, **environment):
+        with Path(log).open("ab") as sink:
+            process = subprocess.Popen([sys.executable, "-m", module], env=os.environ | environment, stderr=sink)
         running.append(process)
         return process
 

@@ -32,12 +32,13 @@ class Spoilt:
     start: datetime
     signals: frozenset[Signal]
     value_at: object
+    length: timedelta = OUTAGE
 
     async def fetch(self, signal, region, start, end):
         readings = await self.inner.fetch(signal, region, start, end)
         return [
             Reading(r.interval_start, self.value_at(signal, r))
-            if signal in self.signals and self.start <= r.interval_start < self.start + OUTAGE
+            if signal in self.signals and self.start <= r.interval_start < self.start + self.length
             else r
             for r in readings
         ]
@@ -47,9 +48,9 @@ async def told(source, tape):
     return [tick async for tick in ticks_of(source, SPAN, frame_of(tape), IngestSettings().patience())]
 
 
-def greens(ticks, start):
+def greens(ticks, start, length=OUTAGE):
     states = offline_states(ticks, DecideSettings())
-    return [s for s in states if s.state is Pulse.GREEN and start <= s.interval_start < start + OUTAGE]
+    return [s for s in states if s.state is Pulse.GREEN and start <= s.interval_start < start + length]
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,24 @@ async def test_ten_hours_of_zero_make_no_green(tape):
 
 def zero(_signal, _reading):
     return 0.0
+
+
+@pytest.mark.parametrize(("away_hours", "zero_hours"), [(0, 30), (8, 20), (24, 20)])
+async def test_zeros_are_not_believed_for_being_long_or_for_coming_out_of_an_absence(tape, away_hours, zero_hours):
+    away = SPAN.start + timedelta(days=18)
+    begun, over = away + timedelta(hours=away_hours), away + timedelta(hours=away_hours + zero_hours)
+
+    def value_at(_signal, reading):
+        return None if reading.interval_start < begun else 0.0
+
+    source = Spoilt(
+        RecordingSource(IngestSettings(), tape=tape), away, frozenset({Signal.CARBON}), value_at, over - away
+    )
+    ticks = await told(source, tape)
+    zeros = [tick for tick in ticks if begun <= tick.interval_start < over]
+    assert len(zeros) >= zero_hours * 4
+    assert all(tick.issues for tick in zeros)
+    assert greens(ticks, away, over - away) == []
 
 
 @pytest.mark.parametrize("start", outages(), ids=str)

@@ -23,7 +23,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-async def test_a_killed_ingest_leaves_no_gap_and_says_nothing_twice(bus, start, grid, free_port):
+async def test_a_killed_ingest_leaves_no_gap_and_says_nothing_twice(bus, start, grid, free_port, tmp_path):
     environment = grid.settings() | {
         "NATS_URL": bus.url,
         "CARBONSHIFT_PRICE_SOURCES": "caiso-rtm",
@@ -32,12 +32,13 @@ async def test_a_killed_ingest_leaves_no_gap_and_says_nothing_twice(bus, start, 
         "CARBONSHIFT_METRICS_PORT": str(free_port),
         "CARBONSHIFT_LOG_LEVEL": "DEBUG",
     }
-    first = start("carbonshift.ingest", **environment)
+    log = tmp_path / "log"
+    first = start("carbonshift.ingest", log=log, **environment)
     await bus.collect(GridTick, when=lambda found: len(found) >= 50)
     first.send_signal(signal.SIGKILL)
     first.wait()
     asked = len(grid.asked("watttime"))
-    start("carbonshift.ingest", **environment)
+    start("carbonshift.ingest", log=log, **environment)
     metrics = await answer(f"http://127.0.0.1:{free_port}/metrics")
     while len(grid.asked("watttime")) < asked + 2:
         await asyncio.sleep(0.1)
@@ -50,6 +51,11 @@ async def test_a_killed_ingest_leaves_no_gap_and_says_nothing_twice(bus, start, 
         if tick.carbon_quality is Quality.OBSERVED:
             assert tick.carbon_g_per_kwh == pytest.approx(grid.truth.carbon_g_per_kwh(tick.interval_start), abs=1e-4)
         assert tick.price_usd_per_mwh == pytest.approx(grid.truth.price_usd_per_mwh(tick.interval_start), abs=1e-4)
+    said = log.read_text()
+    assert "follows the price of caiso-rtm" in said
+    secrets = [v for k, v in environment.items() if k.endswith(("PASSWORD", "KEY", "USERNAME"))]
+    assert len(secrets) == 3
+    assert not [secret for secret in (*secrets, "Bearer") if secret in said]
     assert "carbonshift_ingest_publication_delay_seconds" in metrics
 
 

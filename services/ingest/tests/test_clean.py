@@ -1,5 +1,6 @@
 """Ticks out of series: block by block as in one piece, each revision once and in its turn."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -30,8 +31,8 @@ def series(values):
     return Series(array, np.zeros(array.size, dtype=bool))
 
 
-def told(price, carbon, sizes):
-    cleaner, at = Cleaner(FRAME, PATIENCE, START), 0
+def told(price, carbon, sizes, frame=FRAME):
+    cleaner, at = Cleaner(frame, PATIENCE, START), 0
     for size in sizes:
         part = slice(at, at + size)
         if price[part]:
@@ -59,6 +60,18 @@ def test_blocks_of_any_size_tell_the_same(pairs, sizes):
     for tick in in_blocks:
         assert tick.revision == newest.get(tick.interval_start, -1) + 1
         newest[tick.interval_start] = tick.revision
+
+
+@settings(max_examples=100)
+@given(
+    pairs=st.lists(st.tuples(cells, cells), min_size=30, max_size=120),
+    sizes=st.lists(st.integers(1, 30), min_size=120, max_size=120),
+)
+def test_hours_over_several_days_tell_the_same_in_blocks_of_any_size(pairs, sizes):
+    """Longer than what a Cleaner remembers: what it has forgotten must not be missed."""
+    hourly = replace(FRAME, interval_seconds=3_600, price_seconds=3_600, carbon_seconds=3_600)
+    price, carbon = [p for p, _ in pairs], [abs(c) for _, c in pairs]
+    assert list(told(price, carbon, sizes, hourly)) == list(told(price, carbon, [len(price)], hourly))
 
 
 def test_a_short_first_block_judges_by_no_other_measure():

@@ -101,7 +101,7 @@ def test_an_hourly_price_held_over_five_minute_ticks_does_not_stand_still():
     price = np.repeat(wavy(7 * 24, 40.0), 12)
     kinds = {"price_seconds": 3_600, "price_market": PriceMarket.DAY_AHEAD}
     assert found(pair(price, wavy(7 * DAY, 300.0, 1), **kinds)) == {}
-    price[12 * 50 : 12 * 54] = 151.58  # four equal hours happened
+    price[12 * 50 : 12 * 54] = 41.5  # four equal hours happened
     assert found(pair(price, wavy(7 * DAY, 300.0, 1), **kinds)) == {}
 
 

@@ -1,5 +1,6 @@
 """The live feed: every interval once a revision, in order, from the source that tells, through restarts."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -203,6 +204,165 @@ async def test_a_source_with_an_error_of_its_own_stops_no_other(caplog):
     await live(running, clock, START + timedelta(minutes=30))
     assert running.publisher.ticks[-1].carbon_source == "other"
     assert "broken has an error of its own" in caplog.text
+
+
+async def test_chains_of_mixed_steps_fail_over_and_back_without_telling_anything_anew():
+    for steps in ((3_600, 300), (300, 3_600)):
+        clock = Clock(START + timedelta(minutes=1))
+        first, second = (
+            Told(clock, wavy(300.0), name=name, interval_seconds=step, delay=timedelta(seconds=-step))
+            for name, step in zip(("first", "second"), steps, strict=True)
+        )
+        running = feed(clock, [Told(clock, wavy(40.0))], [first, second])
+        await live(running, clock, START + timedelta(hours=2))
+        first.away = True
+        await live(running, clock, START + timedelta(hours=4, minutes=20))
+        first.away = False
+        await live(running, clock, START + timedelta(hours=7))
+        ticks = running.publisher.ticks
+        in_turn(ticks)
+        assert {t.carbon_quality for t in ticks} == {Quality.OBSERVED}
+        assert {t.revision for t in ticks} == {0}
+        for tick in ticks:
+            source = {"first": first, "second": second}[tick.carbon_source]
+            number = (tick.interval_start - START) // timedelta(seconds=source.interval_seconds)
+            assert tick.carbon_g_per_kwh == source.by_number[number]
+
+
+async def test_an_estimate_does_not_displace_what_was_measured():
+    clock = Clock(START)
+    source = Told(clock, wavy(300.0))
+    running = feed(clock, [Told(clock, wavy(40.0))], [source])
+    await live(running, clock, START + timedelta(hours=1))
+    asked = source.fetch
+
+    async def vague(*arguments):
+        return [Reading(r.interval_start, r.value + 1.0, estimated=True) for r in await asked(*arguments)]
+
+    source.fetch = vague
+    await live(running, clock, START + timedelta(hours=3))
+    source.fetch = asked
+    await live(running, clock, START + timedelta(hours=5))
+    ticks = running.publisher.ticks
+    in_turn(ticks)
+    newest = {t.interval_start: t for t in ticks}
+    assert {t.carbon_quality for t in newest.values()} == {Quality.OBSERVED}
+    kinds = {}
+    for t in ticks:
+        kinds.setdefault(t.interval_start, []).append(t.carbon_quality)
+    assert [Quality.OBSERVED, Quality.ESTIMATED] not in [kind[:2] for kind in kinds.values()]
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        None,
+        [Reading(datetime(2026, 1, 1), 1.0)],  # noqa: DTZ001
+        [Reading(START, "dear")],
+        [Reading(START + timedelta(seconds=7), 1.0)],
+        [Reading(START, float("nan"))],
+    ],
+)
+async def test_a_source_that_answers_rubbish_stops_no_other(rubbish, caplog):
+    clock = Clock(START)
+    broken = Told(clock, {}, name="broken")
+
+    async def answer(*_):
+        return rubbish
+
+    broken.fetch = answer
+    running = feed(clock, [Told(clock, wavy(40.0))], [broken, Told(clock, wavy(300.0), name="other")])
+    await live(running, clock, START + timedelta(minutes=30))
+    assert running.publisher.ticks[-1].carbon_source == "other"
+    assert "broken has an error of its own" in caplog.text
+
+
+async def test_a_source_that_hangs_is_away():
+    clock = Clock(START)
+    hanging = Told(clock, {}, name="hanging")
+
+    async def forever(*_):
+        await asyncio.sleep(3_600)
+
+    hanging.fetch = forever
+    running = feed(
+        clock, [Told(clock, wavy(40.0))], [hanging, Told(clock, wavy(300.0), name="other")], poll_seconds=0.1
+    )
+    for minutes in range(0, 30, 5):
+        clock.now = START + timedelta(minutes=minutes)
+        await running.poll()
+    assert running.publisher.ticks[-1].carbon_source == "other"
+
+
+async def test_a_dispute_outlives_the_witness():
+    clock = Clock(START)
+    other = Told(clock, {n: v + 900.0 if 24 <= n < 36 else v for n, v in wavy(300.0).items()}, name="other")
+    running = feed(clock, [Told(clock, wavy(40.0))], [Told(clock, wavy(300.0)), other])
+    await live(running, clock, START + timedelta(hours=3, minutes=30))
+    other.away = True
+    await live(running, clock, START + timedelta(hours=6))
+    newest = {t.interval_start: t for t in running.publisher.ticks}
+    disputed = [(t.interval_start - START) // STEP for t in newest.values() if Issue.CARBON_DISPUTED in t.issues]
+    assert disputed == list(range(24, 36))
+
+
+async def test_a_source_that_is_always_late_is_waited_for_and_not_left():
+    clock = Clock(START)
+    late = Told(clock, wavy(300.0), name="late", delay=timedelta(minutes=15))
+    running = feed(clock, [Told(clock, wavy(40.0))], [late, Told(clock, wavy(300.0), name="other")])
+    await live(running, clock, START + timedelta(hours=5))
+    settled = [t for t in running.publisher.ticks if t.interval_start > START + timedelta(hours=2)]
+    assert {(t.carbon_source, t.carbon_quality, t.revision) for t in settled} == {("late", Quality.OBSERVED, 0)}
+
+
+async def test_an_hourly_value_that_comes_after_its_hour_is_held_until_then():
+    clock = Clock(START + timedelta(minutes=1))
+    late = Told(clock, wavy(300.0), interval_seconds=3_600, delay=timedelta(minutes=10))
+    running = feed(clock, [Told(clock, wavy(40.0))], [late])
+    await live(running, clock, START + timedelta(hours=8))
+    firsts = [t for t in running.publisher.ticks if not t.revision and t.interval_start > START + timedelta(hours=3)]
+    assert {t.carbon_quality for t in firsts} <= {Quality.HELD, Quality.OBSERVED}
+
+
+async def test_what_is_corrected_hours_later_is_told_anew():
+    clock = Clock(START)
+    source = Told(clock, wavy(300.0))
+    hole = {n: source.by_number.pop(n) for n in range(6, 24)}
+    running = feed(clock, [Told(clock, wavy(40.0))], [source])
+    await live(running, clock, START + timedelta(hours=5))
+    source.by_number |= hole
+    source.by_number[30] += 1.0
+    await live(running, clock, START + timedelta(hours=7))
+    in_turn(running.publisher.ticks)
+    newest = {t.interval_start: t for t in running.publisher.ticks}
+    for number in (*hole, 30):
+        told = newest[START + STEP * number]
+        assert (told.carbon_g_per_kwh, told.carbon_quality) == (source.by_number[number], Quality.OBSERVED)
+
+
+async def test_other_sources_after_a_restart_leave_what_was_told_as_it_is():
+    clock, shelf = Clock(START), Shelf()
+    running = feed(clock, [Told(clock, wavy(40.0))], [Told(clock, wavy(300.0), name="a")], shelf)
+    await live(running, clock, START + timedelta(hours=2))
+    before = list(shelf.ticks)
+    running = feed(clock, [Told(clock, wavy(40.0))], [Told(clock, wavy(200.0), name="b")], shelf)
+    running.resume(before)
+    await live(running, clock, START + timedelta(hours=4))
+    in_turn(shelf.ticks)
+    assert {t.revision for t in shelf.ticks} == {0}
+    assert {t.carbon_source for t in shelf.ticks[len(before) :]} == {"b"}
+
+
+async def test_weeks_of_it_take_no_more_memory():
+    clock = Clock(START)
+    hourly = [Told(clock, wavy(level, 2_000), interval_seconds=3_600) for level in (40.0, 300.0)]
+    running = feed(clock, hourly[:1], hourly[1:])
+    sizes = []
+    for _ in range(2):
+        await live(running, clock, clock.now + timedelta(days=36))
+        sizes.append((len(running.published), len(running.price._told), len(running.price._members[0].readings)))
+        running.publisher.ticks.clear()
+    assert sizes[0] == pytest.approx(sizes[1], abs=3)
 
 
 async def test_nobody_answers_and_every_interval_says_so():

@@ -370,7 +370,8 @@ async def test_each_warning_of_the_provider_is_logged_once(site, source, caplog)
 
 async def test_no_secret_reaches_a_log(site, source, caplog):
     """At DEBUG over HTTP/1.1, where httpcore writes down the headers of answers and not of questions."""
-    caplog.set_level(logging.DEBUG)
+    for name in (None, "httpx", "httpcore"):  # louder than a service lets them be
+        caplog.set_level(logging.DEBUG, logger=name)
     await fetch(source)
     site.tokens.clear()
     await fetch(source)

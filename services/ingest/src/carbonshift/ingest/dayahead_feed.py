@@ -80,13 +80,15 @@ class DayAheadFeed:
         zone = ZoneInfo(self.source.time_zone)
         now = self.clock()
         local = now.astimezone(zone)
-        days = [local.date()] + [local.date() + timedelta(days=1)] * (local.hour >= EARLIEST_LOCAL_HOUR)
+        days = [local.date()]
+        if local.hour >= EARLIEST_LOCAL_HOUR:
+            days.append(local.date() + timedelta(days=1))
         news: list[DayAheadPrices] = []
         for day in days:
             start, end = midnight(day, zone), midnight(day + timedelta(days=1), zone)
             if start in self.published:
                 continue
-            readings = await self.source.fetch(Signal.PRICE, self.settings.region, start, end)
+            readings = await self._readings(start, end)
             prices = day_prices(self.settings.region, day, zone, self.source.interval_seconds, readings, now)
             if prices:
                 news.append(prices)
@@ -97,10 +99,15 @@ class DayAheadFeed:
     async def run(self) -> None:
         """Poll for ever."""
         while True:
-            try:
-                await self.poll()
-            except CarbonShiftError as error:
-                logger.warning("%s: %s", self.source.name, error)
-            except Exception:
-                logger.exception("%s has an error of its own; it is asked again", self.source.name)
+            await self.poll()
             await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _readings(self, start: datetime, end: datetime) -> list[Reading]:
+        """Of one day; none where the source fails: it withholds no other day, and is asked again."""
+        try:
+            return await self.source.fetch(Signal.PRICE, self.settings.region, start, end)
+        except CarbonShiftError as error:
+            logger.warning("%s: %s", self.source.name, error)
+        except Exception:
+            logger.exception("%s has an error of its own; it is asked again", self.source.name)
+        return []

@@ -9,7 +9,7 @@ from carbonshift.common.client import bare_client
 from carbonshift.common.errors import InputError
 from carbonshift.common.events import rfc3339
 from carbonshift.common.plugins import load_plugin
-from carbonshift.ingest.chain import Chain
+from carbonshift.ingest.chain import DEADLINE_SHARE, Chain
 from carbonshift.ingest.dayahead_feed import DayAheadFeed, check_market, published_day_starts
 from carbonshift.ingest.delays import Delays
 from carbonshift.ingest.poll import Feed, check_steps, published_ticks
@@ -24,8 +24,6 @@ __all__ = ["Live"]
 
 logger = logging.getLogger("carbonshift.ingest")
 
-DEADLINE_SHARE = 0.8
-"""Of a poll: a question is answered or given up before the next one is due."""
 LONGEST_ABSENCE = timedelta(days=31)
 """A gap in what was published is filled from the sources' history so far back."""
 LOOK_BACK = timedelta(days=1)
@@ -52,8 +50,6 @@ class Live:
 
     async def run(self) -> None:
         """Feed until cancelled."""
-        for noisy in ("httpx", "httpcore", "hpack"):
-            logging.getLogger(noisy).setLevel(logging.WARNING)  # they write URLs at INFO, and headers at DEBUG
         if self._settings.metrics_port:
             self._delays.serve(self._settings.metrics_port)
         now = utc_now()

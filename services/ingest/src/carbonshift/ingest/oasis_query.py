@@ -15,10 +15,10 @@ LONGEST_SPAN = timedelta(days=30)
 MINUTE = timedelta(minutes=1)
 
 
-def oasis(web: WebPool, settings: IngestSettings) -> Web:
-    """OASIS at its pace, which all its reports share. Raises: InputError for no URL."""
+def oasis(web: WebPool, settings: IngestSettings, source: str) -> Web:
+    """OASIS as `source` asks it, at the pace that all its reports share. Raises: InputError for no URL."""
     remedy = "look at caiso_url and caiso_node"
-    return web.at("OASIS", settings.caiso_url, remedy, settings.caiso_seconds_between_requests)
+    return web.at(source, settings.caiso_url, remedy, settings.caiso_seconds_between_requests)
 
 
 def spans(start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:

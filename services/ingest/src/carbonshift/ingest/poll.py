@@ -30,6 +30,10 @@ SHORTEST_SLEEP_SECONDS = 0.5
 KEPT = timedelta(days=33)
 EPOCH = datetime.fromtimestamp(0, UTC)
 LATEST_INTERVALS = 12
+LONGEST_USUAL_SECONDS = 1_800.0
+"""What is always later than that is not waited for: its last value stands in."""
+SAID = frozenset({Quality.OBSERVED, Quality.ESTIMATED})
+"""By a source, and not made up here."""
 UNIT_JUMPS = frozenset({Issue.PRICE_UNIT_JUMP, Issue.CARBON_UNIT_JUMP})
 
 
@@ -54,8 +58,7 @@ def changed(
 
 
 def _ready(tick: GridTick, now: datetime, wait_seconds: float) -> bool:
-    there = {Quality.OBSERVED, Quality.ESTIMATED}
-    complete = tick.price_quality in there and tick.carbon_quality in there
+    complete = tick.price_quality in SAID and tick.carbon_quality in SAID
     return complete or tick.interval_end + timedelta(seconds=wait_seconds) <= now
 
 
@@ -101,6 +104,8 @@ class Feed:
     """The time in UTC."""
     published: dict[datetime, GridTick] = field(default_factory=dict)
     """The newest revision of every interval."""
+    final_before: datetime | None = None
+    """What lies before was told by other sources and stays as it is."""
     begun: datetime | None = None
     """The interval of the first poll: from there on each has a tick, whatever the sources say."""
 
@@ -111,18 +116,32 @@ class Feed:
 
     def resume(self, ticks: Iterable[GridTick]) -> None:
         """Go on behind what was published before."""
-        for tick in sorted(ticks, key=lambda tick: tick.revision):
-            self.published[tick.interval_start] = tick
-        said = {Quality.OBSERVED, Quality.ESTIMATED}
+        newest = {tick.interval_start: tick for tick in sorted(ticks, key=lambda tick: tick.revision)}
+        self.published = dict(sorted(newest.items()))
+        self.final_before = max(
+            (tick.interval_end for tick in self.published.values() if not self._is_ours(tick)), default=None
+        )
         for tick in self.published.values():
+            if self.final_before is not None and tick.interval_start < self.final_before:
+                continue
             values = (
                 (self.price, tick.price_usd_per_mwh, tick.price_quality, tick.price_source),
                 (self.carbon, tick.carbon_g_per_kwh, tick.carbon_quality, tick.carbon_source),
             )
             for chain, value, quality, source in values:
-                if quality in said:
-                    reading = Reading(tick.interval_start, value, quality is Quality.ESTIMATED)
-                    chain.remember([reading], source)
+                if quality in SAID:
+                    chain.remember(Reading(tick.interval_start, value, quality is Quality.ESTIMATED), source)
+
+    def _is_ours(self, tick: GridTick) -> bool:
+        """Whether these sources could have told it: what others told is never told again in another way."""
+        price, carbon = self.price.active, self.carbon.active
+        return (
+            tick.interval_seconds == self.interval_seconds
+            and tick.price_market is price.price_market
+            and tick.carbon_basis is carbon.carbon_basis
+            and tick.price_source in {source.name for source in self.price.sources}
+            and tick.carbon_source in {source.name for source in self.carbon.sources}
+        )
 
     async def poll(self) -> list[GridTick]:
         """Ask what is due, publish what is new, and return it."""
@@ -160,7 +179,7 @@ class Feed:
     def _wait_seconds(self) -> float:
         """How long an interval waits beyond its end: as long as its sources usually take, within reason, and longer."""
         usual = max(self.price.usual_delay_seconds, self.carbon.usual_delay_seconds, 0.0)
-        return min(usual, self.settings.wait_seconds) + self.settings.wait_seconds
+        return min(usual, LONGEST_USUAL_SECONDS) + self.settings.wait_seconds
 
     def _begin(self, moment: datetime) -> datetime:
         return moment - (moment - EPOCH) % timedelta(seconds=self.interval_seconds)
@@ -168,11 +187,14 @@ class Feed:
     def _ticks(self, now: datetime, known: set[datetime]) -> list[GridTick]:
         """Every interval that may have news: behind the newest published, and around what has come to be known."""
         step = timedelta(seconds=self.interval_seconds)
-        after = self._begin(now) + step
+        behind = [moment for moment in (self.price.behind_from, self.carbon.behind_from) if moment]
+        after = min([self._begin(now) + step, *(self._begin(moment) for moment in behind)])
         next_one = max(self.published) + step if self.published else after
         reach = timedelta(seconds=self.settings.interpolate_seconds) + LATEST_INTERVALS * step
         oldest = min(self.published) if self.published else min((*known, self.begun or after))
-        first = self._begin(max(oldest, min((*known, next_one, after)) - reach))
+        first = self._begin(max(oldest, self.final_before or oldest, min((*known, next_one, after)) - reach))
+        if first >= after:
+            return []
         start = self._doubted_since(first) - LOOK_BACK
         judged = self._clean(start, (after - start) // step)
         return [
@@ -198,8 +220,8 @@ class Feed:
             Frame(
                 region=self.settings.region,
                 interval_seconds=seconds,
-                price_seconds=self.price.active.interval_seconds,
-                carbon_seconds=self.carbon.active.interval_seconds,
+                price_seconds=self.price.longest_interval_seconds,
+                carbon_seconds=self.carbon.longest_interval_seconds,
                 carbon_basis=self.carbon.active.carbon_basis,
                 price_market=self.price.active.price_market,
                 price_source=self.price.active.name,

@@ -40,7 +40,7 @@ class IngestSettings(Settings):
     poll_seconds: PositiveFloat = 30.0
     """How soon a source is asked again for what it is due to publish; no question takes longer than most of it."""
     wait_seconds: NonNegativeFloat = 300.0
-    """How long after its end an interval waits for its last value before its tick goes out with that value held."""
+    """How long an interval waits for its last value beyond the usual delay of its sources; then that value is held."""
     hold_seconds: NonNegativeFloat = 900.0
     """How long the last value of a signal may stand in for what has not come; beyond it the signal is missing."""
     interpolate_seconds: NonNegativeFloat = 3_600.0

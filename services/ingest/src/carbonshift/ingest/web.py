@@ -63,7 +63,6 @@ class Web:
         self._limiter = limiter
         self._pool = pool
         self._remedy = remedy
-        self._not_before = 0.0  # on the loop's clock: until then the provider asked to be left alone
         self._remembered: OrderedDict[str, tuple[dict[str, str], bytes]] = OrderedDict()
 
     async def ask(
@@ -82,7 +81,8 @@ class Web:
         Raises: SourceUnavailableError at the deadline, or at once while the circuit is open or the provider has asked
             to be left alone; SourceRefusedError.
         """
-        if (rest := self._not_before - asyncio.get_running_loop().time()) > 0:
+        not_before = self._pool.not_before.get(self._client.base_url.host, 0.0)
+        if (rest := not_before - asyncio.get_running_loop().time()) > 0:
             raise SourceUnavailableError(f"{self.name} asked to be left alone for {rest:.0f} s more", "wait", rest)
         breaker = await self._pool.breakers.get_breaker(self.name)
         try:
@@ -118,7 +118,8 @@ class Web:
                         except SourceUnavailableError as error:
                             last = error
                             if error.retry_after_seconds:
-                                self._not_before = asyncio.get_running_loop().time() + error.retry_after_seconds
+                                until = asyncio.get_running_loop().time() + error.retry_after_seconds
+                                self._pool.not_before[self._client.base_url.host] = until
                             logger.debug("%s: %s", self.name, error)
                             raise
         except TimeoutError:
@@ -206,6 +207,8 @@ class WebPool:
         )
         self._clients: dict[str, httpx.AsyncClient] = {}
         self._limiters: dict[str, AsyncLimiter] = {}
+        self.not_before: dict[str, float] = {}
+        """By host, on the loop's clock: until then it asked to be left alone, whoever of us asks."""
 
     def at(self, name: str, base_url: str, remedy: str, seconds_between_requests: float = 0.0) -> Web:
         """The provider at `base_url`, called `name` in messages; `remedy` is what to do about a refusal.
@@ -230,6 +233,8 @@ class WebPool:
         return Web(name, self._clients[base_url], self._limiters.get(base_url), self, remedy)
 
     async def __aenter__(self) -> Self:
+        for noisy in ("httpx", "httpcore", "hpack"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)  # they write URLs at INFO, and headers at DEBUG
         return self
 
     async def __aexit__(

@@ -24,10 +24,15 @@ class Patience:
     interpolate_seconds: float
     """A straight line between two observed values."""
 
-    def steps(self, interval_seconds: int) -> tuple[int, int]:
-        """Both in whole intervals; a line reaches no further back than a `Cleaner` remembers."""
+    def steps(self, interval_seconds: int, signal_seconds: int) -> tuple[int, int]:
+        """Both in whole intervals of the ticks, for a signal that tells something new every `signal_seconds`.
+
+        One that has longer intervals than the ticks is held for one of its own besides: until then nothing new could
+        have come. A line reaches no further back than a `Cleaner` remembers.
+        """
+        own = signal_seconds if signal_seconds > interval_seconds else 0
         longest = min(self.interpolate_seconds, DAY_SECONDS // 2)
-        return int(self.hold_seconds // interval_seconds), int(longest // interval_seconds)
+        return int((self.hold_seconds + own) // interval_seconds), int(longest // interval_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,10 +131,10 @@ def _pair(
 def _judged(
     frame: Frame, patience: Patience, start: datetime, price: Series, carbon: Series, found: dict[Issue, Flags]
 ) -> Clean:
-    hold_steps, longest_gap = patience.steps(frame.interval_seconds)
-
     def column(series: Series, signal: str) -> Column:
         other = "carbon_" if signal == "price_" else "price_"
+        seconds = frame.price_seconds if signal == "price_" else frame.carbon_seconds
+        hold_steps, longest_gap = patience.steps(frame.interval_seconds, seconds)
         doubts = [where for issue, where in found.items() if not issue.startswith(other)]
         beyond = found[Issue(f"{signal}out_of_range")]
         believable = Series(np.where(beyond, np.nan, series.values), series.estimated)

@@ -102,7 +102,7 @@ def inspect(
     findings.add(Issue.PRICE_OUT_OF_RANGE, np.isnan(price) & ~np.isnan(pair.price))
     findings.add(Issue.CARBON_OUT_OF_RANGE, np.isnan(carbon) & ~np.isnan(pair.carbon))
     price_level, carbon_level = _medians(price, day), _medians(carbon, day)
-    _zeros(findings, pair, price, carbon, carbon_level)
+    _zeros(findings, pair, price, carbon, carbon_level, day)
     _stands(findings, pair, price, carbon, price_level, carbon_level, day)
     followed = _carbon_followed(price, carbon)
     where, findings.price_latch = _jumps(price, price_level, followed, start, price_latch)
@@ -134,7 +134,7 @@ def _moving(statistic: Callable[..., Values], values: Values, day: int) -> Value
     return statistic(values, min(day, values.size), least)
 
 
-def _zeros(findings: Findings, pair: Pair, price: Values, carbon: Values, carbon_level: Values) -> None:
+def _zeros(findings: Findings, pair: Pair, price: Values, carbon: Values, carbon_level: Values, day: int) -> None:
     """A zero is believed where the other signal explains it, and not for ever.
 
     Marginal carbon of 0 needs a price at which nothing that burns would run. The average of a whole grid is 0 only
@@ -145,7 +145,7 @@ def _zeros(findings: Findings, pair: Pair, price: Values, carbon: Values, carbon
     if pair.carbon_basis is CarbonBasis.MARGINAL:
         explained = (price <= LOW_PRICE_USD_PER_MWH) & (price != 0.0)  # two zeros explain nothing
     else:
-        explained = carbon_level <= CLEAN_GRID_G_PER_KWH
+        explained = _medians(np.where(carbon > 0.0, carbon, np.nan), day) <= CLEAN_GRID_G_PER_KWH  # not of zeros alone
     longest = LONGEST_ZERO_SECONDS // pair.interval_seconds
     findings.add(Issue.CARBON_ZERO, zero & (~explained | (_equal_runs(carbon).lengths > longest)))
     from_afar = np.abs(_last_nonzero(price)) > FURTHEST_STEP_TO_ZERO_USD_PER_MWH
@@ -177,7 +177,8 @@ def _stands(
     price_step = max(1, pair.price_seconds // pair.interval_seconds)
     carbon_step = max(1, pair.carbon_seconds // pair.interval_seconds)
     price_moved = price_runs.firsts > carbon_runs.firsts
-    carbon_moved = carbon_runs.firsts > price_runs.firsts
+    # a day-ahead price was fixed the day before: that the carbon has moved since says nothing of it
+    carbon_moved = (carbon_runs.firsts > price_runs.firsts) & (pair.price_market is PriceMarket.REAL_TIME)
     findings.add(
         Issue.PRICE_FLAT,
         _too_long(price_runs.lengths, price_step, carbon_moved) & ~_at_top(price, price_level, day),

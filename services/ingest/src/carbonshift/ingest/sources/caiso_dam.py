@@ -25,7 +25,7 @@ class CaisoDayAhead:
 
     def __init__(self, settings: IngestSettings, web: WebPool) -> None:
         self._node = settings.caiso_node
-        self._web = oasis(web, settings)
+        self._web = oasis(web, settings, self.name)
 
     async def fetch(self, signal: Signal, region: str, start: datetime, end: datetime) -> list[Reading]:
         """USD/MWh; the node says which place, so the region is whatever the caller calls it."""
