@@ -76,7 +76,7 @@ async def answer(url):
     ({"CARBONSHIFT_CARBON_SOURCES": "watttime,caiso-outlook"}, "do not tell the same carbon: average, marginal"),
     ({"CARBONSHIFT_CARBON_SOURCES": "watttime", "WATTTIME_PASSWORD": ""}, "WATTTIME_PASSWORD is not set"),
     ({"CARBONSHIFT_CAISO_URL": "caiso"}, "'caiso' is no base URL"),
-    ({"CARBONSHIFT_CAISO_URL": "https://me:secret@host/x"}, "OASIS: 'host/x' is no base URL"),
+    ({"CARBONSHIFT_CAISO_URL": "https://me:secret@host/x"}, "caiso-rtm: 'host/x' is no base URL"),
     ({"CARBONSHIFT_CAISO_URL": "http://ho st/x"}, "is no base URL"),
     ({"CARBONSHIFT_CARBON_SOURCES": "caiso-outlook,caiso-outlook"}, "caiso-outlook stands twice"),
     ({"CARBONSHIFT_FAULTS": '{"zero": 0.1}'}, "CARBONSHIFT_FAULTS is set and no source is `faulty`"),

@@ -229,7 +229,8 @@ async def test_no_data_is_unavailable(site, pool):
 
 
 async def test_no_key_reaches_a_log(site, pool, caplog):
-    caplog.set_level(logging.DEBUG)
+    for name in (None, "httpx", "httpcore"):  # louder than a service lets them be
+        caplog.set_level(logging.DEBUG, logger=name)
     source = source_of(site, pool)
     await fetch(source)
     assert "/v3/carbon-intensity/history" in caplog.text

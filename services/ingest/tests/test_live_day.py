@@ -31,11 +31,15 @@ class Clock:
         self.now = self.grid.now = moment
 
 
-async def a_day(bus, grid, monkeypatch, carbon_sources, end=START + SIMULATED_DAY):
+async def a_day(bus, grid, monkeypatch, carbon_sources, end=START + SIMULATED_DAY, poll_seconds=30.0):
     for name, value in grid.settings().items():
         monkeypatch.setenv(name, value)
     settings = IngestSettings(
-        nats_url=bus.url, price_sources=("caiso-rtm",), carbon_sources=carbon_sources, backfill_seconds=7_200
+        nats_url=bus.url,
+        price_sources=("caiso-rtm",),
+        carbon_sources=carbon_sources,
+        backfill_seconds=7_200,
+        poll_seconds=poll_seconds,
     )
     clock = Clock(grid, START)
     clock.moves_to(START + timedelta(seconds=42))
@@ -83,7 +87,7 @@ async def test_a_day_under_thirty_percent_faults_differs_from_truth_only_where_t
     grid.fault_rate = 0.3
     grid.slow_seconds = 0.3
     grid.random_faults = tuple(sorted(set(grid.faults) - {"429-retry-after"}))  # it would be waited for in real time
-    ticks = await a_day(bus, grid, monkeypatch, ("caiso-outlook",))
+    ticks = await a_day(bus, grid, monkeypatch, ("caiso-outlook",), poll_seconds=75.0)
     newest = in_turn(ticks)
     whole = [START + STEP * n for n in range(int(SIMULATED_DAY / STEP) - 6)]
     assert set(whole) <= set(newest)
