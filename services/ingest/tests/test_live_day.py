@@ -62,8 +62,8 @@ async def a_day(bus, grid, monkeypatch, carbon_sources, end=START + SIMULATED_DA
             await feed.poll()
             clock.moves_to(max(feed.due_at(), clock.now + timedelta(seconds=5)))
         grid.fault_rate = 0.0
-        for _ in range(8):  # what came late on the last intervals still arrives
-            clock.moves_to(clock.now + timedelta(seconds=120))
+        for seconds in (120, 120, 3_700, 120, 120):  # once in an hour a question reaches back a day
+            clock.moves_to(clock.now + timedelta(seconds=seconds))
             await feed.poll()
     told = await bus.count("TICKS")
     return await bus.collect(GridTick, when=lambda found: len(found) == told)
@@ -84,6 +84,8 @@ def in_turn(ticks):
 async def test_a_day_under_thirty_percent_faults_differs_from_truth_only_where_truth_was_never_served(
     bus, grid, monkeypatch
 ):
+    never_served = {START + STEP * n for n in range(120, 150)}
+    grid.lie(lambda signal, moment, value: None if signal == "carbon" and moment in never_served else value)
     grid.fault_rate = 0.3
     grid.slow_seconds = 0.3
     grid.random_faults = tuple(sorted(set(grid.faults) - {"429-retry-after"}))  # it would be waited for in real time
@@ -94,19 +96,8 @@ async def test_a_day_under_thirty_percent_faults_differs_from_truth_only_where_t
     faults = [asked.fault for asked in grid.requests if asked.fault]
     assert len(faults) > 0.2 * len(grid.requests)
     assert len(set(faults)) >= 15
-    wrong = unserved = 0
-    for moment in whole:
-        tick = newest[moment]
-        for value, quality, truth in (
-            (tick.price_usd_per_mwh, tick.price_quality, grid.truth.price_usd_per_mwh(moment)),
-            (tick.carbon_g_per_kwh, tick.carbon_quality, grid.truth.carbon_g_per_kwh(moment)),
-        ):
-            if quality is Quality.OBSERVED:
-                wrong += abs(value - truth) > 1e-4
-            else:
-                unserved += 1
-    assert wrong == 0
-    assert unserved <= 0.01 * 2 * len(whole)
+    assert {m for m in whole if newest[m].price_quality is not Quality.OBSERVED} == set()
+    assert {m for m in whole if newest[m].carbon_quality is not Quality.OBSERVED} == never_served
     for tick in ticks:  # and nothing was ever told as observed that was not true
         if tick.price_quality is Quality.OBSERVED:
             assert tick.price_usd_per_mwh == pytest.approx(grid.truth.price_usd_per_mwh(tick.interval_start), abs=1e-4)
