@@ -11,8 +11,9 @@ from carbonshift.common.client import bare_client
 from carbonshift.common.errors import InputError
 from carbonshift.common.events import DayAheadPrices
 from carbonshift.ingest.dayahead import midnight
-from carbonshift.ingest.dayahead_feed import DayAheadFeed, check_market, day_prices, published_day_starts
+from carbonshift.ingest.dayahead_feed import DayAheadFeed, check_market, day_prices
 from carbonshift.ingest.publish import Publisher
+from carbonshift.ingest.published import published as published_events
 from carbonshift.ingest.reading import Reading
 from carbonshift.ingest.settings import IngestSettings
 from carbonshift.ingest.sources.caiso_dam import CaisoDayAhead
@@ -55,7 +56,8 @@ async def test_tomorrow_comes_with_its_publication_and_once_through_a_restart(bu
         jetstream = client.jetstream()
         for minutes in (0, 5, 15, 20, 60):
             grid.now = now + timedelta(minutes=minutes)
-            known = await published_day_starts(jetstream, settings, datetime(2020, 1, 1, tzinfo=UTC))
+            days = await published_events(jetstream, settings, DayAheadPrices, datetime(2020, 1, 1, tzinfo=UTC))
+            known = {day.first_interval_start for day in days}
             source, publisher = CaisoDayAhead(settings, web), Publisher(jetstream, settings)
             feed = DayAheadFeed(settings, source, publisher, lambda: grid.now, known)
             published.append([day.first_interval_start.date().day for day in await feed.poll()])

@@ -14,8 +14,9 @@ from carbonshift.common.events import CarbonBasis, GridTick, Issue, PriceMarket,
 from carbonshift.ingest.chain import Chain
 from carbonshift.ingest.delays import Delays
 from carbonshift.ingest.errors import SourceUnavailableError
-from carbonshift.ingest.poll import Feed, changed, check_steps, published_ticks
+from carbonshift.ingest.poll import Feed, changed, check_steps
 from carbonshift.ingest.publish import Publisher
+from carbonshift.ingest.published import published
 from carbonshift.ingest.reading import Reading, Signal
 from carbonshift.ingest.settings import IngestSettings
 
@@ -401,7 +402,7 @@ async def test_a_unit_that_changes_stays_doubted_across_a_restart(bus):
             running = feed(
                 clock, [Told(clock, price)], [Told(clock, wavy(300.0))], Publisher(client.jetstream(), settings)
             )
-            running.resume(await published_ticks(client.jetstream(), settings, datetime(2020, 1, 1, tzinfo=UTC)))
+            running.resume(await published(client.jetstream(), settings, GridTick, datetime(2020, 1, 1, tzinfo=UTC)))
             await live(running, clock, until)
             return running
 
@@ -422,7 +423,7 @@ async def test_a_restart_leaves_no_gap_and_says_nothing_twice(bus):
         async with bare_client(settings) as client:
             jetstream = client.jetstream()
             running = feed(clock, [Told(clock, wavy(40.0))], [Told(clock, wavy(300.0))], Publisher(jetstream, settings))
-            running.resume(await published_ticks(jetstream, settings, datetime(2020, 1, 1, tzinfo=UTC)))
+            running.resume(await published(jetstream, settings, GridTick, datetime(2020, 1, 1, tzinfo=UTC)))
             await live(running, clock, START + timedelta(hours=6 * day + 3))
         clock.now += timedelta(hours=3)
     ticks = await bus.collect(GridTick, until=max(running.published))

@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse
 
 from carbonshift.common.errors import InputError
 from carbonshift.ingest.errors import SourceRefusedError, SourceUnavailableError
+from carbonshift.ingest.interval import begin_of
 from carbonshift.ingest.reading import Reading, Signal
 from carbonshift.ingest.settings import IngestSettings
 from carbonshift.ingest.sources.watttime import (
@@ -23,7 +24,6 @@ from carbonshift.ingest.sources.watttime import (
     WattTime,
     parse_forecast,
     parse_historical,
-    running_interval,
     up_to_now,
 )
 from carbonshift.ingest.web import WebPool
@@ -80,7 +80,7 @@ class WattTimeSite:
             return JSONResponse({"error": "Token is expired"}, 401)
         if not self.scope:
             return JSONResponse(NO_SCOPE, 403)
-        now = running_interval(datetime.now(UTC))
+        now = begin_of(datetime.now(UTC), 300)
         if request.url.path == "/v3/forecast":
             points = [point(now - 6 * STEP + n * STEP, 500.0) for n in range(288)]
             return self.forecast or JSONResponse({"meta": self.meta | {"generated_at": "x"}, "data": points})
@@ -132,9 +132,9 @@ def fetch(source, start=NOON, end=NOON + 12 * STEP):
 
 async def calm_now():
     """The interval that runs now, and for the next few seconds too."""
-    while (datetime.now(UTC) - running_interval(datetime.now(UTC))).total_seconds() > 294:
+    while (datetime.now(UTC) - begin_of(datetime.now(UTC), 300)).total_seconds() > 294:
         await asyncio.sleep(0.5)
-    return running_interval(datetime.now(UTC))
+    return begin_of(datetime.now(UTC), 300)
 
 
 def paths(site):

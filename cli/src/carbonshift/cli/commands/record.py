@@ -15,7 +15,7 @@ from nats.aio.msg import Msg
 from carbonshift.cli.options import WaitFlag, console, reached_broker
 from carbonshift.common.client import bare_client
 from carbonshift.common.errors import InputError
-from carbonshift.common.events import GridTick, Quality
+from carbonshift.common.events import GridTick
 from carbonshift.common.settings import Settings
 from carbonshift.common.streams import declare_streams
 from carbonshift.common.tape import Sidecar, TapeRow, can_write, sidecar_path, write_tape
@@ -57,11 +57,10 @@ def record(
 
 def _row(tick: GridTick) -> TapeRow:
     """What a source said of the interval; what only stood in for it is no record."""
-    said = {Quality.OBSERVED, Quality.ESTIMATED}
     return TapeRow(
         tick.interval_start,
-        tick.price_usd_per_mwh if tick.price_quality in said else None,
-        tick.carbon_g_per_kwh if tick.carbon_quality in said else None,
+        tick.price_usd_per_mwh if tick.price_quality.is_told else None,
+        tick.carbon_g_per_kwh if tick.carbon_quality.is_told else None,
     )
 
 

@@ -11,13 +11,14 @@ from typing import TypeVar
 from carbonshift.common.errors import CarbonShiftError, InputError
 from carbonshift.ingest.cleaning.series import Series, Values, placed
 from carbonshift.ingest.delays import Delays
+from carbonshift.ingest.interval import begin_of
 from carbonshift.ingest.punctuality import Punctuality
 from carbonshift.ingest.reading import Reading, Signal
 from carbonshift.ingest.settings import IngestSettings
 from carbonshift.ingest.source import GridSource
 from carbonshift.ingest.standing import Standing, first_healthy
 
-__all__ = ["DEADLINE_SHARE", "Chain"]
+__all__ = ["DEADLINE_SHARE", "KEPT", "Chain", "forget"]
 
 T = TypeVar("T")
 logger = logging.getLogger("carbonshift.ingest")
@@ -31,7 +32,7 @@ ASKED_AT_ONCE = timedelta(days=2)
 DEADLINE_SHARE = 0.8
 """Of a poll: a source has answered by then, or it counts as away until the next."""
 KEPT = timedelta(days=33)
-EPOCH = datetime.fromtimestamp(0, UTC)
+"""Of what was told: longer than any correction is asked for, and than any absence is caught up on."""
 STANDS_IN_STEPS = 24
 """So far back the value is looked for that a held or interpolated one comes from."""
 
@@ -184,13 +185,13 @@ class Chain:
         return [first + step * number for number in range(count * interval_seconds // self.interval_seconds + 2)]
 
     def _begin(self, moment: datetime) -> datetime:
-        return _begin(moment, self.interval_seconds)
+        return begin_of(moment, self.interval_seconds)
 
     async def _ask(self, member: _Member, now: datetime) -> None:
         source = member.source
         step = timedelta(seconds=source.interval_seconds)
         start, deeply = self._span_start(member, now)
-        end = min(_begin(now, source.interval_seconds) + step, start + ASKED_AT_ONCE)
+        end = min(begin_of(now, source.interval_seconds) + step, start + ASKED_AT_ONCE)
         newest = None
         try:
             async with asyncio.timeout(self._settings.poll_seconds * DEADLINE_SHARE):
@@ -220,7 +221,7 @@ class Chain:
                 logger.warning("%s has no %s since %s: check its node, region or zone", source.name, self.signal, since)
                 member.silent = True
         self._judge(member, newest + step if newest else None, heard=heard)
-        _forget(member.readings, now - KEPT)
+        forget(member.readings, now - KEPT)
 
     def _span_start(self, member: _Member, now: datetime) -> tuple[datetime, bool]:
         """From where on to ask, and whether that is deep enough for an hour."""
@@ -233,7 +234,7 @@ class Chain:
             if deeply and not member.behind:
                 start = max(min(start, now - ASKED_DEEPLY), self._since)
             start = max(start, member.covered_until - ASKED_AT_ONCE / 2)
-        return _begin(max(start, now - KEPT), seconds), deeply
+        return begin_of(max(start, now - KEPT), seconds), deeply
 
     def _hear(self, member: _Member, readings: Iterable[Reading]) -> None:
         """Keep what is new, on the grid of the finest source; an estimate does not displace what was measured."""
@@ -275,19 +276,14 @@ class Chain:
                 if wanted:
                     self._told[moment] = _Told(reading, number)
                     news.add(moment)
-        _forget(self._told, now - KEPT)
+        forget(self._told, now - KEPT)
         return news
 
 
-def _forget(by_moment: dict[datetime, T], before: datetime) -> None:
+def forget(by_moment: dict[datetime, T], before: datetime) -> None:
     """Drop the oldest, which lie first, or nearly so."""
     while by_moment and (oldest := next(iter(by_moment))) < before:
         del by_moment[oldest]
-
-
-def _begin(moment: datetime, interval_seconds: int) -> datetime:
-    """Beginning of the interval in which `moment` lies."""
-    return moment - (moment - EPOCH) % timedelta(seconds=interval_seconds)
 
 
 def _checked_readings(readings: object, source: GridSource) -> list[Reading]:
@@ -296,7 +292,7 @@ def _checked_readings(readings: object, source: GridSource) -> list[Reading]:
         raise TypeError(f"{source.name} answered {type(readings).__name__}, not a list of readings")
     for reading in readings:
         value, start = reading.value, reading.interval_start
-        if start.tzinfo is None or start != _begin(start.astimezone(UTC), source.interval_seconds):
+        if start.tzinfo is None or start != begin_of(start.astimezone(UTC), source.interval_seconds):
             raise ValueError(f"{source.name} answered for {start.isoformat()}, which begins none of its intervals")
         if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
             raise ValueError(f"{source.name} answered {value!r}, which is no number")

@@ -7,20 +7,15 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from nats.js import JetStreamContext
-from nats.js.api import DeliverPolicy
-
 from carbonshift.common.errors import CarbonShiftError, InputError
 from carbonshift.common.events import DayAheadPrices, PriceMarket
-from carbonshift.common.readback import events_of
-from carbonshift.common.streams import stream_name
 from carbonshift.ingest.dayahead import midnight
 from carbonshift.ingest.publish import Publisher
 from carbonshift.ingest.reading import Reading, Signal
 from carbonshift.ingest.settings import IngestSettings
 from carbonshift.ingest.source import GridSource
 
-__all__ = ["DayAheadFeed", "check_market", "day_prices", "published_day_starts"]
+__all__ = ["DayAheadFeed", "check_market", "day_prices"]
 
 logger = logging.getLogger("carbonshift.ingest")
 
@@ -55,14 +50,6 @@ def check_market(source: GridSource) -> None:
     """Raises: InputError where the source tells no day-ahead prices."""
     if Signal.PRICE not in source.signals or source.price_market is not PriceMarket.DAY_AHEAD:
         raise InputError(f"{source.name} tells no day-ahead prices", "set day_ahead_source to one that does")
-
-
-async def published_day_starts(jetstream: JetStreamContext, settings: IngestSettings, since: datetime) -> set[datetime]:
-    """The beginnings of the live days that the broker was given since then."""
-    subject = f"{settings.subject_prefix}.dayahead.{settings.region}"
-    stream = stream_name(DayAheadPrices.stream, settings.subject_prefix)
-    found = events_of(jetstream, DayAheadPrices, stream, subject, DeliverPolicy.BY_START_TIME, opt_start_time=since)
-    return {day.first_interval_start async for _, day in found if day.replay is None}
 
 
 @dataclass(slots=True)

@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 
 from carbonshift.common.client import bare_client
 from carbonshift.common.errors import InputError
-from carbonshift.common.events import rfc3339
+from carbonshift.common.events import DayAheadPrices, GridTick, rfc3339
 from carbonshift.common.plugins import load_plugin
 from carbonshift.ingest.chain import DEADLINE_SHARE, Chain
-from carbonshift.ingest.dayahead_feed import DayAheadFeed, check_market, published_day_starts
+from carbonshift.ingest.dayahead_feed import DayAheadFeed, check_market
 from carbonshift.ingest.delays import Delays
-from carbonshift.ingest.poll import Feed, check_steps, published_ticks
+from carbonshift.ingest.poll import LOOK_BACK, Feed, check_steps
 from carbonshift.ingest.publish import Publisher
+from carbonshift.ingest.published import published
 from carbonshift.ingest.reading import Signal
 from carbonshift.ingest.settings import IngestSettings
 from carbonshift.ingest.source import GridSource
@@ -26,7 +27,6 @@ logger = logging.getLogger("carbonshift.ingest")
 
 LONGEST_ABSENCE = timedelta(days=31)
 """A gap in what was published is filled from the sources' history so far back."""
-LOOK_BACK = timedelta(days=1)
 
 
 class Live:
@@ -55,7 +55,7 @@ class Live:
         now = utc_now()
         async with self._web, bare_client(self._settings) as client:
             jetstream = client.jetstream()
-            told = await published_ticks(jetstream, self._settings, now - LONGEST_ABSENCE)
+            told = await published(jetstream, self._settings, GridTick, now - LONGEST_ABSENCE)
             newest = max((tick.interval_start for tick in told), default=None)
             since = max(newest - LOOK_BACK, now - LONGEST_ABSENCE) if newest else None
             publisher = Publisher(jetstream, self._settings)
@@ -71,7 +71,8 @@ class Live:
             feeds = [feed.run()]
             if self._settings.day_ahead_source:
                 source = self._sources[self._settings.day_ahead_source]
-                known = await published_day_starts(jetstream, self._settings, now - timedelta(days=3))
+                days = await published(jetstream, self._settings, DayAheadPrices, now - timedelta(days=3))
+                known = {day.first_interval_start for day in days}
                 feeds.append(DayAheadFeed(self._settings, source, publisher, utc_now, known).run())
             await asyncio.gather(*feeds)
 

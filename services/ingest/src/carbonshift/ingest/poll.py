@@ -1,39 +1,28 @@
 """Polls the sources on the clock of the world and publishes what is new, each interval in its turn."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-
-from nats.js import JetStreamContext
-from nats.js.api import DeliverPolicy
+from datetime import datetime, timedelta
 
 from carbonshift.common.errors import InputError
 from carbonshift.common.events import GridTick, Issue, Quality
-from carbonshift.common.readback import events_of
-from carbonshift.common.streams import stream_name
-from carbonshift.ingest.chain import Chain
+from carbonshift.ingest.chain import KEPT, Chain, forget
 from carbonshift.ingest.cleaning.clean import Clean, clean
 from carbonshift.ingest.cleaning.frame import Frame
+from carbonshift.ingest.interval import begin_of
 from carbonshift.ingest.publish import Publisher
 from carbonshift.ingest.reading import Reading
 from carbonshift.ingest.settings import IngestSettings
 
-__all__ = ["Feed", "changed", "check_steps", "published_ticks"]
-
-logger = logging.getLogger("carbonshift.ingest")
+__all__ = ["LOOK_BACK", "Feed", "changed", "check_steps"]
 
 LOOK_BACK = timedelta(days=1)
 """What the integrity checks look back on."""
 SHORTEST_SLEEP_SECONDS = 0.5
-KEPT = timedelta(days=33)
-EPOCH = datetime.fromtimestamp(0, UTC)
 LATEST_INTERVALS = 12
 LONGEST_USUAL_SECONDS = 1_800.0
 """What is always later than that is not waited for: its last value stands in."""
-SAID = frozenset({Quality.OBSERVED, Quality.ESTIMATED})
-"""By a source, and not made up here."""
 UNIT_JUMPS = frozenset({Issue.PRICE_UNIT_JUMP, Issue.CARBON_UNIT_JUMP})
 
 
@@ -58,7 +47,7 @@ def changed(
 
 
 def _ready(tick: GridTick, now: datetime, wait_seconds: float) -> bool:
-    complete = tick.price_quality in SAID and tick.carbon_quality in SAID
+    complete = tick.price_quality.is_told and tick.carbon_quality.is_told
     return complete or tick.interval_end + timedelta(seconds=wait_seconds) <= now
 
 
@@ -82,14 +71,6 @@ def check_steps(price: Chain, carbon: Chain) -> None:
                     f"{source.name} has intervals of {source.interval_seconds} s beside {step_seconds} s",
                     "choose sources whose steps are multiples of one another",
                 )
-
-
-async def published_ticks(jetstream: JetStreamContext, settings: IngestSettings, since: datetime) -> list[GridTick]:
-    """The live ticks of the region that the broker was given since then."""
-    subject = f"{settings.subject_prefix}.tick.{settings.region}"
-    stream = stream_name(GridTick.stream, settings.subject_prefix)
-    found = events_of(jetstream, GridTick, stream, subject, DeliverPolicy.BY_START_TIME, opt_start_time=since)
-    return [tick async for _, tick in found if tick.replay is None]
 
 
 @dataclass(slots=True)
@@ -129,7 +110,7 @@ class Feed:
                 (self.carbon, tick.carbon_g_per_kwh, tick.carbon_quality, tick.carbon_source),
             )
             for chain, value, quality, source in values:
-                if quality in SAID:
+                if quality.is_told:
                     chain.remember(Reading(tick.interval_start, value, quality is Quality.ESTIMATED), source)
 
     def _is_ours(self, tick: GridTick) -> bool:
@@ -154,8 +135,7 @@ class Feed:
         news = changed(self._ticks(now, known), self.published, now, self._wait_seconds())
         await self.publisher.publish(news)
         self.published |= {tick.interval_start: tick for tick in news}
-        while self.published and (oldest := next(iter(self.published))) < now - KEPT:
-            del self.published[oldest]
+        forget(self.published, now - KEPT)
         return news
 
     def due_at(self) -> datetime:
@@ -182,7 +162,7 @@ class Feed:
         return min(usual, LONGEST_USUAL_SECONDS) + self.settings.wait_seconds
 
     def _begin(self, moment: datetime) -> datetime:
-        return moment - (moment - EPOCH) % timedelta(seconds=self.interval_seconds)
+        return begin_of(moment, self.interval_seconds)
 
     def _ticks(self, now: datetime, known: set[datetime]) -> list[GridTick]:
         """Every interval that may have news: behind the newest published, and around what has come to be known."""

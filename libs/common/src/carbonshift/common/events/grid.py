@@ -47,6 +47,11 @@ class Quality(StrEnum):
     """The last trusted value, while nothing newer has come."""
     MISSING = "missing"
 
+    @property
+    def is_told(self) -> bool:
+        """Whether a source said the value, and nothing stands in for it."""
+        return self in {Quality.OBSERVED, Quality.ESTIMATED}
+
 
 class Issue(StrEnum):
     """What speaks against a tick: stable codes, each about the signal it begins with, the last about both."""

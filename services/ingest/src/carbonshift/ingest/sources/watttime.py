@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, TypeVar
 
 import httpx
@@ -13,12 +13,13 @@ from pydantic import BaseModel, FailFast, Field, SecretStr, StrictBool, Validati
 from carbonshift.common.errors import InputError
 from carbonshift.common.events import CarbonBasis, PriceMarket
 from carbonshift.ingest.errors import SourceRefusedError, SourceUnavailableError
+from carbonshift.ingest.interval import begin_of
 from carbonshift.ingest.points import Instant, Number, in_order, understood
 from carbonshift.ingest.reading import Reading, Signal
 from carbonshift.ingest.settings import IngestSettings
 from carbonshift.ingest.web import Web, WebPool
 
-__all__ = ["Login", "WattTime", "parse_forecast", "parse_historical", "running_interval", "up_to_now"]
+__all__ = ["Login", "WattTime", "parse_forecast", "parse_historical", "up_to_now"]
 
 logger = logging.getLogger("carbonshift.ingest")
 
@@ -126,7 +127,7 @@ class WattTime:
             begin = until
         now = self._clock()
         newest = readings[-1].interval_start if readings else None
-        if start <= running_interval(now) < end and newest != running_interval(now):
+        if start <= begin_of(now, STEP_SECONDS) < end and newest != begin_of(now, STEP_SECONDS):
             return up_to_now(readings, await self._forecast_or_nothing(), start, end, now)
         return readings
 
@@ -220,17 +221,12 @@ def parse_forecast(body: bytes, region: str) -> list[Reading]:
     return _declared(_Forecast, body, region).readings()
 
 
-def running_interval(now: datetime) -> datetime:
-    """The start of the five minutes that `now` is in."""
-    return datetime.fromtimestamp(now.timestamp() // STEP_SECONDS * STEP_SECONDS, UTC)
-
-
 def up_to_now(
     readings: list[Reading], forecast: list[Reading], start: datetime, end: datetime, now: datetime
 ) -> list[Reading]:
     """The readings, and from the forecast what follows them in [start, end) up to the interval of `now`. Pure."""
     after = readings[-1].interval_start if readings else start - STEP
-    ahead = [r for r in forecast if after < r.interval_start <= running_interval(now)]
+    ahead = [r for r in forecast if after < r.interval_start <= begin_of(now, STEP_SECONDS)]
     return readings + [r for r in ahead if start <= r.interval_start < end]
 
 
