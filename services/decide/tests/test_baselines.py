@@ -30,7 +30,7 @@ def test_a_policy_without_a_signal_says_the_same_at_any_price(tick, policy, limi
 
 def test_a_window_of_the_local_day_is_kept_through_a_change_of_the_clock(tick):
     zone = "America/Los_Angeles"
-    settings = DecideSettings(solar_window_time_zone=zone, solar_window_from=time(9), solar_window_to=time(16))
+    settings = DecideSettings(time_zone=zone, solar_window_from=time(9), solar_window_to=time(16))
     start = datetime(2026, 3, 7, 8, tzinfo=UTC)  # midnight; the next night clocks go forward
     ticks = [tick(0, interval_start=start + timedelta(hours=n), interval_seconds=3_600) for n in range(47)]
     found = list(states(SolarWindow(settings), ticks, settings))
@@ -44,6 +44,6 @@ def test_a_window_that_ends_before_it_begins_is_refused(monkeypatch):
     with pytest.raises(InputError, match="solar_window_from must be before"):
         DecideSettings.load()
     monkeypatch.setenv("CARBONSHIFT_SOLAR_WINDOW_FROM", "07:00")
-    monkeypatch.setenv("CARBONSHIFT_SOLAR_WINDOW_TIME_ZONE", "Mars")
+    monkeypatch.setenv("CARBONSHIFT_TIME_ZONE", "Mars")
     with pytest.raises(InputError, match="'Mars' is not an IANA time zone"):
         DecideSettings.load()

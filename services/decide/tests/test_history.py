@@ -58,3 +58,12 @@ def test_an_older_history_stays_what_it_was(tick):
     before = History().with_tick(tick(0, 1.0, 1.0), 3_600)
     before.with_tick(tick(1, 2.0, 2.0), 3_600)
     assert before.prices_usd_per_mwh.tolist() == [1.0]
+
+
+def test_a_hole_in_time_takes_with_it_all_that_has_left_the_window(tick):
+    history = History()
+    for number in (0, 1, 2, 3, 11):
+        history = history.with_tick(tick(number, float(number), None if number == 1 else 1.0 + number), 2_700)
+    assert history.starts.size == 2
+    assert history.sorted_prices.tolist() == [3.0, 11.0]
+    assert history.sorted_carbon.tolist() == [4.0, 12.0]

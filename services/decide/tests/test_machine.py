@@ -181,10 +181,66 @@ def test_a_transition_carries_what_explains_it(warm, tick):
     assert transition.previous_since <= transition.time - timedelta(seconds=300)
 
 
+def test_negative_prices_are_the_cheapest_there_are(warm, tick):
+    """And where all are negative, the less negative ones are the dear ones."""
+    assert [s.state for s in after(warm, tick, *[(-60.0, 100.0)] * 4)][-1] is Pulse.GREEN
+    surplus = [(price - 100, carbon) for price, carbon in WAVE]
+    memory, _, _ = run(tick(n, *pair) for n, pair in enumerate(surplus))
+    states = after((memory, len(WAVE)), tick, *[(-95.0, 100.0)] * 4, *[(-40.0, 500.0)] * 4)
+    assert [states[3].state, states[-1].state] == [Pulse.GREEN, Pulse.RED]
+
+
 @pytest.mark.parametrize(
-    ("changes", "problem"),
-    [({"alpha": 0.7}, "alpha"), ({"green_score": 0.79}, "must stay below")],
+    ("pair", "state", "reasons", "run_at_w"),
+    [
+        ((5.0, 100.0), Pulse.AMBER, ("warming_up",), (True, 175.0)),
+        ((500.0, 100.0), Pulse.RED, ("price_critical",), (False, 100.0)),
+        ((None, None), Pulse.UNKNOWN, ("price_missing", "carbon_missing"), (True, 100.0)),
+    ],
 )
-def test_settings_that_contradict_each_other_are_refused(changes, problem):
-    with pytest.raises(ValueError, match=problem):
-        DecideSettings(**changes)
+def test_a_tape_of_one_tick(tick, pair, state, reasons, run_at_w):
+    """Nothing is held yet: training may go on, under the lowest limit."""
+    _, states, transitions = run([tick(0, *pair)])
+    assert [(s.state, s.reasons, s.score, (s.run, s.power_limit_w)) for s in states] == [
+        (state, reasons, None, run_at_w)
+    ]
+    assert (states[0].since, states[0].epoch) == (states[0].interval_start, int(states[0].interval_start.timestamp()))
+    assert [t.previous for t in transitions] == [None]
+
+
+def test_a_tape_that_begins_with_missing_values_is_unknown_until_it_has_a_spread(tick):
+    """The span of the warm-up passes without a value; one value alone has no place among others."""
+    missing = [tick(n, None, 300.0 + n) for n in range(20)]
+    _, states, _ = run([*missing, tick(20, 30.0, 300.0), tick(21, 31.0, 300.0)])
+    assert {s.state for s in states[:20]} == {Pulse.UNKNOWN}
+    assert (states[20].state, states[20].reasons) == (Pulse.UNKNOWN, ("signal_flat",))
+    assert states[21].score is not None
+
+
+def test_after_a_gap_longer_than_the_window_it_warms_up_again(warm, tick):
+    memory, number = warm
+    _, states, _ = run([tick(number + 200, 5.0, 100.0)], memory)
+    assert (states[0].state, states[0].reasons) == (Pulse.AMBER, ("warming_up",))
+
+
+def test_a_gap_leaves_the_norms_to_the_values_that_are_there(warm, tick):
+    """What is missing is no zero and no copy of the value before."""
+    memory, number = warm
+    gap = [tick(number + n, None, None) for n in range(5)]
+    with_gap, _, _ = run(gap, memory)
+    _, (whole,), _ = run([tick(number + 5, 35.0, 320.0)], memory)
+    _, (after_gap,), _ = run([tick(number + 5, 35.0, 320.0)], with_gap)
+    assert (after_gap.price_norm, after_gap.carbon_norm) == (whole.price_norm, whole.carbon_norm)
+
+
+def test_values_too_large_to_compare_are_unknown_and_one_alone_is_critical(tick):
+    """Their distance is no float: it must neither raise nor come out as a score."""
+    pairs = [(-1e308, 300.0 + n) if n % 2 else (1e308, 300.0 + n) for n in range(20)]
+    _, states, _ = run([*(tick(n, *pair) for n, pair in enumerate(pairs)), tick(20, 0.0, 300.0)])
+    assert (states[-1].state, states[-1].reasons) == (Pulse.UNKNOWN, ("signal_flat",))
+    assert (states[-3].state, states[-3].reasons) == (Pulse.RED, ("price_critical",))
+
+
+def test_one_huge_value_among_ordinary_ones_has_norm_one(warm, tick):
+    state = after(warm, tick, (1e308, 300.0))[-1]
+    assert (state.state, state.price_norm) == (Pulse.RED, 1.0)

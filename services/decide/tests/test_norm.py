@@ -42,3 +42,13 @@ def test_a_dearer_hour_never_has_the_lower_norm(trailing, values):
 def test_a_flat_signal_has_no_norm(value, count):
     with pytest.raises(FlatSignalError):
         spread_of(np.full(count, value), Band())
+
+
+@pytest.mark.parametrize("trailing", [[-1e308, 1e308], [-1.7e308, -1.6e308, 1.6e308, 1.7e308]])
+def test_what_lies_further_apart_than_a_float_can_tell_has_no_norm(trailing):
+    with pytest.raises(FlatSignalError):
+        spread_of(np.array(trailing), Band())
+
+
+def test_the_sign_of_a_zero_does_not_reach_the_norm():
+    assert str(robust_norm(-0.0, spread_of(np.array([0.0, 0.0, 1.0]), Band()))) == "0.0"

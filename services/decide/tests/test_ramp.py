@@ -92,6 +92,5 @@ def test_nobody_who_wants_power_no_token(tick):
     assert grant("s", SITE, state(tick), [], (), START, END) == []
 
 
-def test_red_and_unknown_hand_out_nothing(tick):
-    assert grant("s", SITE, state(tick, Pulse.RED), [PARKED], (), START, END) == []
+def test_unknown_hands_out_nothing(tick):
     assert grant("s", SITE, state(tick, Pulse.UNKNOWN), [PARKED], (), START, END) == []

@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 from carbonshift.common.events import EVENTS, DeadLetter, Event
 from carbonshift.common.events.base import NAME, Name
 from carbonshift.common.settings import Settings
+from carbonshift.common.streams import DURABLES
 from carbonshift.decide.app import build as build_decide
 from carbonshift.decide.settings import DecideSettings
 from carbonshift.explain.app import build as build_explain
@@ -96,7 +97,7 @@ def _summary(kind: type[Event]) -> str:
 
 
 def _operations(prefix: str) -> dict[str, Any]:
-    """Who sends and who receives, read off the built services."""
+    """Who sends and who receives, read off the built services and their durables."""
     by_subject = {kind.subjects(prefix): kind for kind in EVENTS}
     operations: dict[str, Any] = {}
     for service, app in _services().items():
@@ -104,6 +105,7 @@ def _operations(prefix: str) -> dict[str, Any]:
         assert broker is not None  # noqa: S101  # every service of ours has one
         wired = AsyncAPI(broker).to_specification().to_jsonable()
         pairs: set[tuple[str, type[Event]]] = {("send", DeadLetter)}
+        pairs |= {("receive", kind) for durable in DURABLES if durable.name == service for kind in durable.kinds}
         for operation in wired["operations"].values():
             pairs |= {(operation["action"], kind) for kind in _kinds(_address(wired, operation), by_subject)}
         for action, kind in sorted(pairs, key=lambda pair: (pair[0], pair[1].__name__)):

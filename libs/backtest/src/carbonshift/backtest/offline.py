@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from carbonshift.common.events import GridState, GridTick
-from carbonshift.common.plugins import load_plugin
 from carbonshift.decide.machine import RegionMemory, step
+from carbonshift.decide.regional import Regional
 from carbonshift.decide.settings import DecideSettings
 
 __all__ = ["offline_states"]
@@ -12,9 +12,10 @@ __all__ = ["offline_states"]
 
 def offline_states(ticks: Iterable[GridTick], settings: DecideSettings) -> Iterator[GridState]:
     """The state of each tick of one region, in order; a tick that decides nothing gives none."""
-    policy = load_plugin("carbonshift.policies", settings.policy)(settings)
+    regional = Regional(settings)
     memory = RegionMemory()
     for tick in ticks:
-        memory, _, state = step(memory, tick, policy, settings)
+        policy, own = regional.of(tick.region)
+        memory, _, state = step(memory, tick, policy, own)
         if state:
             yield state

@@ -1,6 +1,7 @@
 """What a board draws and how fast it trains under each power limit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 __all__ = ["RESNET18_V100", "PowerCurve"]
 
@@ -21,6 +22,16 @@ class PowerCurve:
     """Draw with the model in memory and no step running."""
     idle_w: float
     """Draw with no process on the board."""
+
+    def scaled(self, factor: float) -> Self:
+        """A board of so many times the watts and the same speeds."""
+        return replace(
+            self,
+            limits_w=tuple(watts * factor for watts in self.limits_w),
+            draws_w=tuple(watts * factor for watts in self.draws_w),
+            parked_w=self.parked_w * factor,
+            idle_w=self.idle_w * factor,
+        )
 
     def draw_w(self, limit_w: float) -> float:
         """Mean draw while training under `limit_w`; outside the measured limits that of the nearest."""

@@ -8,16 +8,27 @@ from functools import partial
 from faststream.nats import JStream
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy, StorageType, StreamConfig
-from nats.js.errors import NotFoundError
+from nats.js.api import AckPolicy, ConsumerConfig, ObjectStoreConfig, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import BucketNotFoundError, NotFoundError
+from nats.js.object_store import ObjectStore
 
 from carbonshift.common.client import bare_client
 from carbonshift.common.errors import BrokerUnreachableError
-from carbonshift.common.events import EVENTS, Event, GridTick, GridTransition, ResumeToken
+from carbonshift.common.events import EVENTS, DayAheadPrices, Event, GridTick, GridTransition, ResumeToken
 from carbonshift.common.outage import is_outage
 from carbonshift.common.settings import Settings
 
-__all__ = ["DURABLES", "STREAMS", "Durable", "Stream", "declare_streams", "stream_name", "stream_of", "token_durable"]
+__all__ = [
+    "DURABLES",
+    "STREAMS",
+    "Durable",
+    "Stream",
+    "declare_streams",
+    "object_store",
+    "stream_name",
+    "stream_of",
+    "token_durable",
+]
 
 DAY_SECONDS = 86_400.0
 ADVISORY = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES"
@@ -41,7 +52,8 @@ class Durable:
     """One durable consumer: exactly ordered, one message at a time, redelivered with a bound."""
 
     name: str
-    kind: type[Event]
+    kinds: tuple[type[Event], ...]
+    """Of one stream: they come in the order in which it stored them."""
     ack_wait_seconds: float = 10.0
     """What a message waits for when its consumer was killed; outlasts a leader election (5 s). A handler that takes
     longer sees its message twice, which every handler bears."""
@@ -49,13 +61,17 @@ class Durable:
     filters: Mapping[str, str] = field(default_factory=dict)
     """Fields of the address that must have this value; the others may have any."""
 
-    def filter_subject(self, prefix: str) -> str:
-        """The one subject or wildcard it takes messages from."""
-        tokens = (
-            self.filters.get(token.strip("{}"), "*") if "{" in token else token
-            for token in self.kind.address.split(".")
-        )
-        return ".".join((prefix, *tokens))
+    @property
+    def stream(self) -> str:
+        """Name of the stream it reads, without the prefix."""
+        return self.kinds[0].stream
+
+    def filter_subjects(self, prefix: str) -> list[str]:
+        """The subjects or wildcards it takes messages from."""
+        return [".".join((prefix, *(self._token(token) for token in kind.address.split(".")))) for kind in self.kinds]
+
+    def _token(self, token: str) -> str:
+        return self.filters.get(token.strip("{}"), "*") if "{" in token else token
 
 
 STREAMS: tuple[Stream, ...] = (
@@ -72,9 +88,9 @@ STREAMS: tuple[Stream, ...] = (
 )
 
 DURABLES: tuple[Durable, ...] = (
-    Durable(name="decide", kind=GridTick),
-    Durable(name="forecast", kind=GridTick),
-    Durable(name="explain", kind=GridTransition),
+    Durable(name="decide", kinds=(GridTick, DayAheadPrices)),
+    Durable(name="forecast", kinds=(GridTick,)),
+    Durable(name="explain", kinds=(GridTransition,)),
 )
 
 
@@ -84,7 +100,11 @@ def token_durable(site: str) -> Durable:
     A token that its holder neither acknowledges nor extends within `ack_wait_seconds` goes to another.
     """
     return Durable(
-        name=f"tokens-{site}", kind=ResumeToken, max_ack_pending=1_000, ack_wait_seconds=15.0, filters={"site": site}
+        name=f"tokens-{site}",
+        kinds=(ResumeToken,),
+        max_ack_pending=1_000,
+        ack_wait_seconds=15.0,
+        filters={"site": site},
     )
 
 
@@ -106,8 +126,7 @@ def subjects_of(stream: Stream, prefix: str) -> list[str]:
     """Every subject the stream captures; the dlq also keeps what the server says of deliveries it gave up."""
     subjects = [kind.subjects(prefix) for kind in EVENTS if kind.stream == stream.name]
     if stream.name == "DLQ":
-        kinds: set[type[Event]] = {durable.kind for durable in DURABLES} | {ResumeToken}
-        names = {stream_name(kind.stream, prefix) for kind in kinds}
+        names = {stream_name(read, prefix) for read in {*(durable.stream for durable in DURABLES), ResumeToken.stream}}
         subjects += [f"{ADVISORY}.{name}.*" for name in sorted(names)]
     return subjects
 
@@ -161,16 +180,27 @@ async def _declare_stream(jetstream: JetStreamContext, wanted: StreamConfig) -> 
 async def _declare_durable(jetstream: JetStreamContext, durable: Durable, settings: Settings) -> None:
     """A durable that exists keeps its old settings whatever the code says, so it is written each time."""
     await jetstream.add_consumer(
-        stream_name(durable.kind.stream, settings.subject_prefix),
+        stream_name(durable.stream, settings.subject_prefix),
         ConsumerConfig(
             durable_name=durable.name,
-            filter_subject=durable.filter_subject(settings.subject_prefix),
+            filter_subjects=durable.filter_subjects(settings.subject_prefix),
             ack_policy=AckPolicy.EXPLICIT,
             ack_wait=durable.ack_wait_seconds,
             max_ack_pending=durable.max_ack_pending,
             max_deliver=MAX_DELIVER + 2,  # the middleware gives up first; beyond it the server says so in the DLQ
         ),
     )
+
+
+async def object_store(jetstream: JetStreamContext, name: str, ttl_seconds: float, settings: Settings) -> ObjectStore:
+    """The object store of that name, made where it is missing: for what is too large for a message."""
+    bucket = stream_name(name, settings.subject_prefix)
+    try:
+        return await jetstream.object_store(bucket)
+    except BucketNotFoundError:
+        return await jetstream.create_object_store(
+            bucket, ObjectStoreConfig(ttl=ttl_seconds, replicas=settings.stream_replicas)
+        )
 
 
 async def _settled(call: Callable[[], Awaitable[None]], attempts: int = 20) -> None:

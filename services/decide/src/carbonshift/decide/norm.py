@@ -1,5 +1,6 @@
 """Where a price or a carbon intensity stands among its recent past. Pure: no clock, no I/O."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,20 +36,23 @@ def spread_of(trailing: NDArray[np.float64], band: Band) -> Spread:
         trailing: shape (n,), n >= 2, rising, no NaN: the observed values of the band's window, in one unit.
         band: which quantiles.
 
-    Raises: FlatSignalError where the quantiles meet: a stuck signal has no good hour, so the state is UNKNOWN.
+    Raises: FlatSignalError where the quantiles meet, or lie further apart than a float can tell: a stuck signal, as one
+        that is no signal, has no good hour, so the state is UNKNOWN.
     Source: quantile type 7 of Hyndman and Fan (1996).
     """
     low, optimal, high = (
         _quantile(trailing, share) for share in (band.low_quantile, band.optimal_quantile, band.high_quantile)
     )
-    if high <= low:
-        raise FlatSignalError(f"the quantiles of {trailing.size} values meet at {low:g}", "look for a stuck source")
+    if not 0.0 < high - low < math.inf:
+        raise FlatSignalError(
+            f"the quantiles of {trailing.size} values are {low:g} and {high:g}", "look for a stuck or broken source"
+        )
     return Spread(low=low, optimal=optimal, high=high)
 
 
 def robust_norm(value: float, spread: Spread) -> float:
     """`value` between the quantiles, clamped to [0, 1]: 0.0 at the low one and below, 1.0 at the high one and above."""
-    return min(max((value - spread.low) / (spread.high - spread.low), 0.0), 1.0)
+    return min(max(0.0, (value - spread.low) / (spread.high - spread.low)), 1.0)  # 0.0 first: never -0.0
 
 
 def _quantile(rising: NDArray[np.float64], share: float) -> float:

@@ -1,14 +1,20 @@
 """What a policy is: the judgement on one tick. A policy of your own is one class in one file."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from carbonshift.common.events import GridState, GridTick, Pulse
 from carbonshift.decide.history import History
 from carbonshift.decide.norm import Spread
+from carbonshift.decide.planning.choice import Situation
+from carbonshift.decide.planning.job import Device, SwitchCosts
+from carbonshift.decide.planning.seasonal import Clock
 from carbonshift.decide.settings import DecideSettings
 
-__all__ = ["Policy", "Verdict"]
+__all__ = ["JobPolicy", "Policy", "Verdict"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,4 +50,21 @@ class Policy(Protocol):
             history: the trailing window of the region, `tick` included as its newest entry.
             tick: the interval to judge.
             previous: the state of the interval before; None at a region's first.
+        """
+
+
+@runtime_checkable
+class JobPolicy(Policy, Protocol):
+    """A policy that also plans the jobs that have a deadline."""
+
+    def choose(self, situation: Situation, device: Device, switches: SwitchCosts, clock: Clock) -> NDArray[np.intp]:
+        """What each job does in the present interval.
+
+        Args:
+            situation: the jobs, with what the interval and the stages after it cost.
+            device: their boards.
+            switches: what pausing and resuming take.
+            clock: intervals and stages.
+
+        Returns: shape (jobs,): a mode of the device, or -1 to be parked.
         """

@@ -34,7 +34,7 @@ def grant(
     start: datetime,
     end: datetime,
 ) -> list[ResumeToken]:
-    """The tokens for the ramp slots that begin in [start, end); none unless the state lets training run.
+    """The tokens for the ramp slots that begin in [start, end); none while the state is UNKNOWN: then nothing rises.
 
     Event time is cut into slots of `token_w / ramp_w_per_minute` minutes or longer, numbered from the Unix epoch. A
     slot gives at most one token, to be taken within the slot. A window of length L meets at most floor(L / slot) + 2
@@ -45,12 +45,12 @@ def grant(
         site_name: the site, part of each token's id.
         site: its budget.
         state: the verdict on the interval.
-        draws: every live device of the site.
+        draws: every live device of the site; one that may not run wants no more than it has.
         outstanding: tokens handed out before; those that have expired by `start` no longer count.
         start: event time from which on slots are free.
         end: event time up to which this call hands out.
     """
-    if not state.run or state.state is Pulse.UNKNOWN:
+    if state.state is Pulse.UNKNOWN:
         return []
     draws = tuple(draws)
     handed_out_w = sum(token.watts for token in outstanding if token.expires_at > start)

@@ -1,85 +1,94 @@
-"""Refills decide's memories from the streams: the last states, and the acknowledged ticks of their windows."""
+"""Refills decide's pasts: the snapshot of each, and what its region has heard and decided since."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from nats.js import JetStreamContext
 from nats.js.api import DeliverPolicy
-from nats.js.errors import NotFoundError
 
-from carbonshift.common.events import GridState, GridTick
+from carbonshift.common.events import DayAheadPrices, GridState, GridTick
 from carbonshift.common.events.replay import mark
 from carbonshift.common.readback import events_of
 from carbonshift.common.streams import stream_name
+from carbonshift.decide.histories import Histories, Past
 from carbonshift.decide.machine import RegionMemory, remembered
-from carbonshift.decide.memories import Memories
 from carbonshift.decide.settings import DecideSettings
+from carbonshift.decide.snapshot import Snapshot
+from carbonshift.decide.snapshots import Snapshots
 
 __all__ = ["rebuild"]
 
+REPLAY_KEPT = timedelta(days=2)
+"""By the clock on the wall: a replay of which no snapshot was taken for so long is over."""
+CLOCKS_APART = timedelta(minutes=1)
+"""Two streams may have leaders with clocks of their own."""
 
-async def rebuild(jetstream: JetStreamContext, settings: DecideSettings) -> tuple[Memories, int]:
-    """The memories as they were after the last acknowledged tick, and the number of its delivery.
 
-    A state is published before its tick is acknowledged, so a tick that decide died on comes again and finds its
-    state already there. Whoever is handed a tick whose delivery is not the next has to rebuild: another decide has
-    taken some.
+async def rebuild(jetstream: JetStreamContext, settings: DecideSettings, *, planning: bool) -> tuple[Histories, int]:
+    """The histories as they were after the last acknowledged message, and the number of its delivery.
+
+    With `planning` the outlooks too, which only a policy that plans jobs has need of.
+
+    A snapshot is at most a day of event time old, so no more than a day is heard again. A state is published before its
+    tick is acknowledged, so a tick that decide died on comes again and finds its state already there. Whoever is handed
+    a message whose delivery is not the next has to rebuild: another decide has taken some.
     """
-    prefix = settings.subject_prefix
-    ticks, states = stream_name(GridTick.stream, prefix), stream_name(GridState.stream, prefix)
-    consumer = await jetstream.consumer_info(ticks, settings.service)
+    consumer = await jetstream.consumer_info(stream_name(GridTick.stream, settings.subject_prefix), settings.service)
     acknowledged = consumer.ack_floor.stream_seq if consumer.ack_floor else 0
-    subjects = (await jetstream.stream_info(states, subjects_filter=GridState.subjects(prefix))).state.subjects or {}
-    memories = Memories()
-    for subject in subjects:
-        try:
-            message = await jetstream.get_last_msg(states, subject)
-        except NotFoundError:
+    histories, snapshots = Histories(), await Snapshots.of(jetstream, settings)
+    for snapshot in await snapshots.all():
+        if snapshot.past.mark and snapshot.stored_at < datetime.now(UTC) - REPLAY_KEPT:
+            await snapshots.drop(snapshot.past.key)
             continue
-        newest = GridState.model_validate_json(message.data or b"")
-        heard = await _window(jetstream, ticks, newest, acknowledged, settings)
-        if not heard:
-            memories.keep(newest, RegionMemory(state=newest))
-            continue
-        last = {
-            mark(state.replay): state
-            async for _, state in events_of(
-                jetstream, GridState, states, subject, DeliverPolicy.BY_START_TIME, opt_start_time=heard[0][0]
-            )
-        }
-        rank = {mark(tick.replay): number for number, (_, tick) in enumerate(heard)}
-        for name, state in sorted(last.items(), key=lambda item: rank.get(item[0], -1)):
-            memory = RegionMemory(state=state)
-            for _, tick in heard:
-                if mark(tick.replay) == name:
-                    memory = remembered(memory, tick, settings)
-            memories.keep(state, memory)
-    return memories, consumer.ack_floor.consumer_seq if consumer.ack_floor else 0
+        await _catch_up(jetstream, settings, snapshot, acknowledged, planning=planning)
+        histories.keep(snapshot.past)
+    return histories, consumer.ack_floor.consumer_seq if consumer.ack_floor else 0
 
 
-async def _window(
-    jetstream: JetStreamContext, stream: str, newest: GridState, acknowledged: int, settings: DecideSettings
-) -> list[tuple[datetime, GridTick]]:
-    """The region's acknowledged ticks with the moments they were stored, oldest first.
+async def _catch_up(
+    jetstream: JetStreamContext, settings: DecideSettings, snapshot: Snapshot, acknowledged: int, *, planning: bool
+) -> None:
+    past, own = snapshot.past, settings.for_region(snapshot.past.region)
+    for event in await _heard_since(jetstream, settings, snapshot, acknowledged):
+        if planning:
+            past.hear(event, own.time_zone)
+        if isinstance(event, GridTick):
+            past.memory = remembered(past.memory, event, own)
+    newest = await _newest_state(jetstream, settings, past, snapshot.stored_at - CLOCKS_APART)
+    if newest and (past.memory.state is None or newest.interval_start > past.memory.state.interval_start):
+        past.memory = RegionMemory(history=past.memory.history, state=newest)
 
-    Looks back until the window of every history in it is whole, or the stream ends.
-    """
-    subject = f"{settings.subject_prefix}.tick.{newest.region}"
-    first_seq = (await jetstream.stream_info(stream)).state.first_seq
-    span = int(2 * settings.window_seconds / newest.interval_seconds) + 1
-    while True:
-        from_seq = max(first_seq, acknowledged - span, 1)
-        heard = [
-            (message.metadata.timestamp, tick)
-            async for message, tick in events_of(
-                jetstream, GridTick, stream, subject, DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=from_seq
-            )
-            if message.metadata.sequence.stream <= acknowledged
-        ]
-        starts: dict[str, list[datetime]] = {}
-        for _, tick in heard:
-            starts.setdefault(mark(tick.replay), []).append(tick.interval_start)
-        window = timedelta(seconds=settings.window_seconds)
-        whole = mark(newest.replay) in starts and all(max(own) - min(own) >= window for own in starts.values())
-        if from_seq <= first_seq or whole:
-            return heard
-        span *= 2
+
+async def _heard_since(
+    jetstream: JetStreamContext, settings: DecideSettings, snapshot: Snapshot, acknowledged: int
+) -> list[GridTick | DayAheadPrices]:
+    """What the history has heard after its snapshot, in the order of the stream."""
+    past, prefix = snapshot.past, settings.subject_prefix
+    stream = stream_name(GridTick.stream, prefix)
+    kinds: tuple[type[GridTick | DayAheadPrices], ...] = (GridTick, DayAheadPrices)
+    heard: list[tuple[int, GridTick | DayAheadPrices]] = []
+    for kind in kinds:
+        subject = f"{prefix}.{kind.address.format(region=past.region)}"
+        async for message, event in events_of(
+            jetstream, kind, stream, subject, DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=snapshot.sequence + 1
+        ):
+            number = message.metadata.sequence.stream
+            if number <= acknowledged and mark(event.replay) == past.mark:
+                heard.append((number, event))
+    return [event for _, event in sorted(heard, key=lambda pair: pair[0])]
+
+
+async def _newest_state(
+    jetstream: JetStreamContext, settings: DecideSettings, past: Past, since: datetime
+) -> GridState | None:
+    prefix, newest = settings.subject_prefix, None
+    async for _, state in events_of(
+        jetstream,
+        GridState,
+        stream_name(GridState.stream, prefix),
+        f"{prefix}.{GridState.address.format(region=past.region)}",
+        DeliverPolicy.BY_START_TIME,
+        opt_start_time=since,
+    ):
+        if mark(state.replay) == past.mark:
+            newest = state
+    return newest

@@ -1,4 +1,4 @@
-"""What decide can be told."""
+"""What decide can be told, for all regions or for one."""
 
 import math
 from datetime import time
@@ -12,7 +12,7 @@ from carbonshift.common.power_curve import RESNET18_V100
 from carbonshift.common.settings import Settings
 from carbonshift.decide.norm import Band
 
-__all__ = ["DecideSettings", "SiteBudget"]
+__all__ = ["DecideSettings", "RegionSettings", "SiteBudget"]
 
 
 class SiteBudget(BaseModel):
@@ -33,13 +33,11 @@ class SiteBudget(BaseModel):
         return self.token_w / self.ramp_w_per_minute * 60.0
 
 
-class DecideSettings(Settings):
-    """Settings of decide; every threshold is a setting."""
+class RegionSettings(BaseModel):
+    """What a region can have of its own: every threshold is a setting."""
 
-    service: ClassVar[str] = "decide"
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
-    policy: str = "eco-pulse"
-    """Which of the installed policies judges."""
     alpha: float = Field(default=0.5, ge=0, le=1)
     """Weight of the price in the score."""
     beta: float = Field(default=0.5, ge=0, le=1)
@@ -80,14 +78,14 @@ class DecideSettings(Settings):
     """For the policy `solar-window`: the local time at which training may begin."""
     solar_window_to: time = time(16)
     """The local time at which it pauses."""
-    solar_window_time_zone: str = "UTC"
-    """IANA name of the local clock."""
+    time_zone: str = "UTC"
+    """IANA name of the local clock: of the solar window, and of the weekends that the planner expects."""
+    usd_per_tonne: NonNegativeFloat = 100.0
+    """For the policy `planner`: what a tonne of CO2 counts beside the energy bill."""
     lease_intervals: PositiveFloat = 2.0
     """How many intervals past its own, or past the reading of its source, a state stays valid without a successor."""
-    sites: dict[Name, SiteBudget] = Field(default_factory=lambda: {"local": SiteBudget()})
-    """The ramp budget of each site, by its name."""
 
-    @field_validator("solar_window_time_zone")
+    @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
         try:
@@ -95,16 +93,6 @@ class DecideSettings(Settings):
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(f"{value!r} is not an IANA time zone") from error
         return value
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.solar_window_from >= self.solar_window_to:
-            raise ValueError("solar_window_from must be before solar_window_to")
-        if not math.isclose(self.alpha + self.beta, 1.0):
-            raise ValueError(f"alpha + beta must be 1, not {self.alpha + self.beta:g}")
-        if self.green_score + self.hysteresis_score >= self.red_score:
-            raise ValueError("green_score + hysteresis_score must stay below red_score")
-        return self
 
     def band(self) -> Band:
         """The band of the norms."""
@@ -114,3 +102,44 @@ class DecideSettings(Settings):
         """`limit_w` as a share of the reference board's range, clamped to [0, 1]."""
         low, high = RESNET18_V100.limits_w[0], RESNET18_V100.limits_w[-1]
         return min(max((limit_w - low) / (high - low), 0.0), 1.0)
+
+
+class DecideSettings(RegionSettings, Settings):
+    """Settings of decide; those of a region are in force wherever the region says nothing else."""
+
+    model_config = Settings.model_config
+
+    service: ClassVar[str] = "decide"
+
+    policy: str = "planner"
+    """Which of the installed policies judges."""
+    sites: dict[Name, SiteBudget] = Field(default_factory=lambda: {"local": SiteBudget()})
+    """The ramp budget of each site, by its name."""
+    regions: dict[Name, RegionSettings] = Field(default_factory=dict)
+    """What a region has of its own, `[decide.regions.NAME]` in the file: any but `policy`, `sites` and `regions`."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _refuse_contradictions(self)
+        for region in self.regions:  # half of a pair may come from the region, half from what holds for all
+            try:
+                _refuse_contradictions(self.for_region(region))
+            except ValueError as error:
+                raise ValueError(f"regions.{region}: {error}") from error
+        return self
+
+    def for_region(self, region: str) -> Self:
+        """The settings in force there."""
+        own = self.regions.get(region)
+        return self.model_copy(update={name: getattr(own, name) for name in own.model_fields_set}) if own else self
+
+
+def _refuse_contradictions(settings: RegionSettings) -> None:
+    if settings.solar_window_from >= settings.solar_window_to:
+        raise ValueError("solar_window_from must be before solar_window_to")
+    if not math.isclose(settings.alpha + settings.beta, 1.0):
+        raise ValueError(f"alpha + beta must be 1, not {settings.alpha + settings.beta:g}")
+    if settings.green_score + settings.hysteresis_score >= settings.red_score:
+        raise ValueError("green_score + hysteresis_score must stay below red_score")
+    if settings.warm_up_seconds >= settings.window_seconds:
+        raise ValueError("warm_up_seconds must stay below window_seconds, or no score is ever given")

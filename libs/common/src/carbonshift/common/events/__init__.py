@@ -18,7 +18,7 @@ from carbonshift.common.events.grid import (
     Quantiles,
     TransitionFacts,
 )
-from carbonshift.common.events.power import PowerTarget, ResumeToken
+from carbonshift.common.events.power import Flexibility, PowerTarget, ResumeToken, Shed
 from carbonshift.common.events.replay import Replay
 from carbonshift.common.events.work import JobPlan, JobStatus, RunState
 
@@ -29,6 +29,7 @@ __all__ = [
     "DeadLetter",
     "EnergyBasis",
     "Event",
+    "Flexibility",
     "GridForecast",
     "GridState",
     "GridTick",
@@ -47,6 +48,7 @@ __all__ = [
     "Replay",
     "ResumeToken",
     "RunState",
+    "Shed",
     "TransitionFacts",
     "WorkerEvent",
     "WorkerEventKind",
@@ -66,6 +68,7 @@ EVENTS: tuple[type[Event], ...] = (
     JobPlan,
     ResumeToken,
     PowerTarget,
+    Flexibility,
     WorkerEvent,
     WorkerTelemetry,
     DeadLetter,

@@ -1,14 +1,14 @@
-"""Events about a site's watts: permission to take more, and an order to take less."""
+"""Events about a site's watts: permission to take more, an order to take less, and how much less there could be."""
 
 from datetime import datetime
 from typing import ClassVar
 
-from pydantic import NonNegativeInt, PositiveFloat
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from carbonshift.common.events.base import Event, Instant, Name, stamp
 from carbonshift.common.events.replay import Replay, mark
 
-__all__ = ["PowerTarget", "ResumeToken"]
+__all__ = ["Flexibility", "PowerTarget", "ResumeToken", "Shed"]
 
 
 class ResumeToken(Event):
@@ -57,3 +57,44 @@ class PowerTarget(Event):
     @property
     def time(self) -> datetime:
         return self.start
+
+
+class Shed(BaseModel):
+    """An offer to draw less for a time."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    seconds: PositiveInt
+    """For how long."""
+    watts: NonNegativeFloat
+    """By how much all that time: what the jobs that can wait so long may draw now, less what they draw parked."""
+    cost_usd: float | None
+    """What waiting costs them, estimated: parked draw, the switches, dearer hours later, carbon at its price and the
+    value of their GPU-hours; null where no price is known."""
+    jobs: NonNegativeInt
+    """How many would wait."""
+
+
+class Flexibility(Event):
+    """How many watts a site could shed from now on, for how long, and what it would cost."""
+
+    kind: ClassVar[str] = "flex"
+    stream: ClassVar[str] = "TARGETS"
+    address: ClassVar[str] = "flex.{site}"
+
+    site: Name
+    region: Name
+    interval_start: Instant
+    committed_w: NonNegativeFloat
+    """What the devices of the site in this region may draw at most as it stands."""
+    sheds: tuple[Shed, ...] = Field(min_length=1)
+    """The shortest first. They exclude one another."""
+    replay: Replay | None = None
+
+    @property
+    def id(self) -> str:
+        return f"flex:{self.site}:{self.region}:{stamp(self.interval_start)}{mark(self.replay)}"
+
+    @property
+    def time(self) -> datetime:
+        return self.interval_start

@@ -35,6 +35,8 @@ class JobStatus(Event):
     observed_at: Instant
     state: RunState
     step: NonNegativeInt
+    work_seconds: NonNegativeFloat = 0.0
+    """Work of this very job since it registered here, in seconds at full power; by the device's throughput curve."""
     steps_per_s: NonNegativeFloat | None = None
     remaining_steps: NonNegativeInt | None = None
     deadline: Instant | None = None
@@ -45,7 +47,8 @@ class JobStatus(Event):
     @property
     def id(self) -> str:
         return (
-            f"job:{self.job}:{self.worker}:{int(self.observed_at.timestamp() * 1_000)}:{self.state}{mark(self.replay)}"
+            f"job:{self.job}:{self.worker}:{int(self.observed_at.timestamp() * 1_000)}:{self.state}:{self.step}"
+            f":{self.work_seconds:.1f}{mark(self.replay)}"
         )
 
     @property
@@ -65,10 +68,14 @@ class JobPlan(Event):
     step_seconds: PositiveInt
     modes: tuple[Literal["paused"] | float, ...] = Field(min_length=1)
     """A step each: paused, or the power fraction to run at."""
-    expected_cost_usd: float
-    expected_carbon_g: NonNegativeFloat
+    expected_cost_usd: float | None
+    """Of the energy from `origin` to the finish; null, as the carbon, while the job's pace is not known."""
+    expected_carbon_g: NonNegativeFloat | None
     expected_finish: Instant | None
     deadline_at_risk: bool
+    valid_until: Instant
+    """Without a newer plan by then the job follows the state of its region again."""
+    policy: str
     replay: Replay | None = None
 
     @property

@@ -17,7 +17,7 @@ class SolarWindow:
     name: ClassVar[str] = "solar-window"
 
     def __init__(self, settings: DecideSettings) -> None:
-        self._zone = ZoneInfo(settings.solar_window_time_zone)
+        self._zone = ZoneInfo(settings.time_zone)
         self._from, self._to = settings.solar_window_from, settings.solar_window_to
         self._limit_w = settings.green_power_limit_w
 
