@@ -2,7 +2,7 @@
 
 import typer
 
-from carbonshift.cli.commands import demo, doctor, record, recordings, replay, schema, train, up
+from carbonshift.cli.commands import backtest, demo, doctor, record, recordings, replay, schema, train, up
 from carbonshift.common.errors import CarbonShiftError
 from carbonshift.common.process import fail
 
@@ -19,6 +19,7 @@ app.command()(demo.demo)
 app.command()(up.up)
 app.command()(replay.replay)
 app.command()(record.record)
+app.command()(backtest.backtest)
 app.command(context_settings={"allow_interspersed_args": False})(train.train)
 app.command()(doctor.doctor)
 app.command()(schema.schema)

@@ -1,0 +1,179 @@
+"""`carbonshift backtest`: what each policy would have saved on a recording, beside what could have been saved."""
+
+import json
+import math
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from carbonshift.backtest.bench import BUILT_IN, StudyOptions
+from carbonshift.backtest.document import accounting, curve_of, tape_section
+from carbonshift.backtest.recorded import recorded
+from carbonshift.backtest.report.page import write_page
+from carbonshift.backtest.study import study
+from carbonshift.cli.backtest_table import tape_table
+from carbonshift.cli.commands.replay import report_skipped
+from carbonshift.cli.options import SkipBad, TapeArgument, console
+from carbonshift.common.errors import InputError
+from carbonshift.common.plugins import plugin_names
+from carbonshift.common.tape import open_tape
+from carbonshift.decide.settings import DecideSettings
+from carbonshift.ingest.bundled import find_tape
+
+__all__ = ["backtest"]
+
+JOB_KEYS = {"hours": 24.0, "power_w": 250.0, "usd_per_gpu_hour": 0.0}
+HOUR_SECONDS = 3_600.0
+LONGEST_HOURS = 10_000.0
+
+
+def backtest(
+    tapes: Annotated[list[Path], TapeArgument.__metadata__[0]],
+    *,
+    job: Annotated[
+        str, typer.Option(help="The job: hours of work at full power, power limit of the board, value of a GPU-hour.")
+    ] = "hours=24,power_w=250",
+    slack: Annotated[
+        str, typer.Option(help="Deadlines: (1 + slack) times the hours of the job; several with commas.")
+    ] = "0.5,1,2",
+    policy: Annotated[str, typer.Option(help="Policies with commas, or all.")] = "all",
+    starts: Annotated[int, typer.Option(min=1, max=100_000, help="From how many starts the job is run.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the starts.")] = 0,
+    usd_per_tonne: Annotated[float, typer.Option(min=0.0, help="Price of carbon.")] = 100.0,
+    day_ahead: Annotated[
+        bool, typer.Option("--day-ahead/--no-day-ahead", help="Whether published day-ahead prices are known.")
+    ] = True,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write everything, each schedule included.")] = None,
+    html_path: Annotated[Path | None, typer.Option("--html", help="Write a report to read.")] = None,
+    skip_bad: SkipBad = False,
+) -> None:
+    """Run recorded grids through the policies of the service: savings beside every baseline and perfect foresight."""
+    options = _options(job, slack, policy, starts, seed, usd_per_tonne)
+    for name, path in (("--json", json_path), ("--html", html_path)):
+        _can_write(name, path)
+    opened = [open_tape(find_tape(tape), skip_bad=skip_bad) for tape in tapes]
+    sections: list[dict[str, Any]] = []
+    sentences: list[str] = []
+    for tape in opened:
+        report_skipped(tape)
+        with _progress(tape.path.name) as progress:
+            recording = recorded(tape, day_ahead=day_ahead)
+            settings = DecideSettings.load(time_zone=tape.sidecar.time_zone).for_region(tape.sidecar.region)
+            done = study(recording, settings, options, progress)
+            sections.append(tape_section(done))
+            sentences = accounting(done)
+        console.print(tape_table(sections[-1]))
+    document = {
+        "command": shlex.join(("carbonshift", *sys.argv[1:])),
+        "version": version("carbonshift-backtest"),
+        "basis": "modelled",
+        "accounting": sentences,
+        "job": {
+            "work_hours": options.work_seconds / HOUR_SECONDS,
+            "power_w": options.power_w,
+            "usd_per_gpu_hour": options.usd_per_gpu_hour,
+        },
+        "curve": curve_of(options.curve),
+        "usd_per_tonne": options.usd_per_tonne,
+        "starts": options.starts,
+        "seed": options.seed,
+        "tapes": sections,
+    }
+    if html_path:
+        write_page(html_path, document)
+        console.print(f"report: {html_path}", soft_wrap=True, markup=False)
+    if json_path:
+        _write_json(json_path, document)
+        console.print(f"data: {json_path}", soft_wrap=True, markup=False)
+
+
+def _options(job: str, slack: str, policy: str, starts: int, seed: int, usd_per_tonne: float) -> StudyOptions:
+    values = dict(JOB_KEYS)
+    for part in job.split(","):
+        key, equals, text = part.partition("=")
+        if not equals or key.strip() not in JOB_KEYS:
+            raise InputError(f"--job {part!r} is not known", f"give {', '.join(f'{known}=...' for known in JOB_KEYS)}")
+        values[key.strip()] = _number(f"--job {key.strip()}", text, LONGEST_HOURS if key == "hours" else math.inf)
+    if values["power_w"] <= 0:
+        raise InputError("--job power_w is 0", "give the power limit of a board in W")
+    return StudyOptions(
+        work_seconds=values["hours"] * HOUR_SECONDS,
+        power_w=values["power_w"],
+        usd_per_gpu_hour=values["usd_per_gpu_hour"],
+        slacks=tuple(sorted({_number("--slack", text, 1_000.0) for text in slack.split(",")})),
+        policies=_policies(policy),
+        starts=starts,
+        seed=seed,
+        usd_per_tonne=usd_per_tonne,
+    )
+
+
+def _number(name: str, text: str, most: float) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (0 <= number <= most and math.isfinite(number)):
+        bound = f" up to {most:g}" if math.isfinite(most) else ""
+        raise InputError(f"{name} {text!r} does not fit", f"give a number from 0{bound}")
+    return number
+
+
+def _policies(text: str) -> tuple[str, ...]:
+    installed = plugin_names("carbonshift.policies")
+    known = (*BUILT_IN, *(name for name in installed if name not in BUILT_IN))
+    if text == "all":
+        return known
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    for name in names:
+        if name not in known:
+            raise InputError(f"--policy {name!r} is not known", f"give all, or some of {', '.join(known)}")
+    return names
+
+
+def _can_write(name: str, path: Path | None) -> None:
+    if path is None:
+        return
+    if path.is_dir() or not path.parent.is_dir():
+        what = "is a folder" if path.is_dir() else f"there is no folder {path.parent}"
+        raise InputError(f"{name} {path}: {what}", "name a file in a folder that exists")
+
+
+def _write_json(path: Path, document: dict[str, Any]) -> None:
+    """Whole, or not at all."""
+    part = path.with_name(f".{path.name}.part{os.getpid()}")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            json.dump(document, file, allow_nan=False)
+        part.replace(path)
+    except OSError as error:
+        raise InputError(f"--json {path}: {error.strerror or error}", "make room, or name another file") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+class _progress:  # noqa: N801  # used as a context manager only
+    """A bar that shows which policy is being run, on a terminal."""
+
+    def __init__(self, title: str) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._bar.add_task(title, total=1.0)
+        self._title = title
+
+    def __enter__(self) -> Callable[[str, float], None]:
+        self._bar.start()
+        return self._show
+
+    def _show(self, what: str, share: float) -> None:
+        self._bar.update(self._task, description=f"{self._title}: {what}", completed=share)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
