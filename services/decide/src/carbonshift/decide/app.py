@@ -11,6 +11,7 @@ from carbonshift.common.client import bare_client
 from carbonshift.common.events import (
     DayAheadPrices,
     Flexibility,
+    GridForecast,
     GridState,
     GridTick,
     GridTransition,
@@ -49,6 +50,10 @@ def build(settings: DecideSettings | None = None) -> FastStream:
     @broker.subscriber(WorkerTelemetry.subjects(prefix), no_reply=True, title="what the devices draw")
     async def on_telemetry(telemetry: WorkerTelemetry) -> None:
         decider.tokens.heard(telemetry, time.monotonic())
+
+    @broker.subscriber(GridForecast.subjects(prefix), no_reply=True, title="what somebody else expects")
+    async def on_forecast(forecast: GridForecast) -> None:
+        decider.on_forecast(forecast)
 
     @broker.subscriber(JobStatus.subjects(prefix), no_reply=True, title="how far the jobs are")
     async def on_job(status: JobStatus) -> None:

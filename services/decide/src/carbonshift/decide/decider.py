@@ -15,6 +15,7 @@ from carbonshift.common.broker import Outlet
 from carbonshift.common.events import (
     DayAheadPrices,
     Event,
+    GridForecast,
     GridState,
     GridTick,
     JobStatus,
@@ -77,6 +78,12 @@ class Decider:
             await self._put_aside(past, message, jetstream)
         for key in self._histories.forget_old(event.region):
             await (await Snapshots.of(jetstream, self._settings)).drop(key)
+
+    def on_forecast(self, forecast: GridForecast) -> None:
+        """Take a forecast in, where its history is followed."""
+        past = self._histories.known(forecast)
+        if past and past.outlook:
+            past.outlook.hear_forecast(forecast)
 
     async def _decide(self, tick: GridTick, past: Past) -> None:
         policy, own = self._regional.of(tick.region)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from carbonshift.common.events import DayAheadPrices, GridTick
+from carbonshift.common.events import DayAheadPrices, GridForecast, GridTick
 from carbonshift.common.events.replay import mark
 from carbonshift.decide.machine import RegionMemory
 from carbonshift.decide.planning.outlook import Outlook
@@ -81,6 +81,10 @@ class Histories:
         past = self._pasts.get(new.key, new)
         self.keep(past)
         return past
+
+    def known(self, forecast: GridForecast) -> Past | None:
+        """The past of the history that `forecast` is of; None where none is followed."""
+        return self._pasts.get(f"{forecast.region}{mark(forecast.replay)}")
 
     def keep(self, past: Past) -> None:
         """Make it the one heard of last."""

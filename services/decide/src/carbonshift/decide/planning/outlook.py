@@ -8,9 +8,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from carbonshift.common.events import CarbonBasis, DayAheadPrices, GridTick, PriceMarket
+from carbonshift.common.events import CarbonBasis, DayAheadPrices, GridForecast, GridTick, PriceMarket
 from carbonshift.decide.planning.errors import UnplannableError
 from carbonshift.decide.planning.seasonal import Clock, Seasonal
+from carbonshift.decide.planning.second_opinion import SecondOpinion
 
 __all__ = ["Ahead", "Outlook"]
 
@@ -53,6 +54,7 @@ class Outlook:
         self._basis: CarbonBasis | None = None
         self._price = self._new_price()
         self._carbon = self._new_carbon()
+        self._opinion = SecondOpinion(clock)
         self._early: list[DayAheadPrices] = []
         self._now = 0
         self.heard_ticks = 0
@@ -80,8 +82,10 @@ class Outlook:
         early, self._early = self._early, []
         for published in early:
             self.hear_published(published)
-        self._price.hear(start, tick.sound_price_usd_per_mwh)
-        self._carbon.hear(start, tick.sound_carbon_g_per_kwh)
+        price, carbon = tick.sound_price_usd_per_mwh, tick.sound_carbon_g_per_kwh
+        self._price.hear(start, price)
+        self._carbon.hear(start, carbon)
+        self._opinion.settle(start, (price, carbon))
 
     def hear_published(self, published: DayAheadPrices) -> None:
         """Take the prices of coming hours in: known, not expected. In a real-time market they are another price."""
@@ -96,6 +100,13 @@ class Outlook:
             for start in range(first + number * theirs, first + (number + 1) * theirs, step):
                 self._price.hear(start, price)
 
+    def hear_forecast(self, forecast: GridForecast) -> None:
+        """Take the forecast of somebody else in: believed where it has come nearer than the expectations here."""
+        if forecast.carbon_basis is not self._basis or self._price.newest is None or self._carbon.newest is None:
+            return
+        own = self._price.expect(ONE_NODE)[:, 0], self._carbon.expect(ONE_NODE)[:, 0]
+        self._opinion.hear(forecast, own, self._now)
+
     def ahead(self) -> Ahead | None:
         """What is known and expected after the newest tick; None while a signal has not said anything yet."""
         price_newest, carbon_newest = self._price.newest, self._carbon.newest
@@ -103,7 +114,8 @@ class Outlook:
             return None
         step, stage = self.clock.step_seconds, self.clock.stage
         now = np.array([self._now], dtype=np.int64)
-        prices = self._price.expect(self._nodes)
+        prices, carbon = self._price.expect(self._nodes), self._carbon.expect(ONE_NODE)[:, 0]
+        self._opinion.improve(prices, carbon, self._nodes, self._now)
         known_steps = (price_newest - self._now) // step
         if known_steps > 0:
             whole = known_steps // stage
@@ -116,7 +128,7 @@ class Outlook:
             price_now_usd_per_mwh=float(self._price.value_at(now)[0]),
             carbon_now_g_per_kwh=max(float(self._carbon.value_at(now)[0]), 0.0),
             prices_usd_per_mwh=prices,
-            carbon_g_per_kwh=np.maximum(self._carbon.expect(ONE_NODE)[:, 0], 0.0),
+            carbon_g_per_kwh=np.maximum(carbon, 0.0),
         )
 
     def to_bytes(self) -> bytes:
