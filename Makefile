@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)")
 MANIFESTS := constraints.txt dev.txt workspace.txt $(wildcard libs/*/pyproject.toml services/*/pyproject.toml cli/pyproject.toml)
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test lint bench docs savings clean
 
 demo: $(STAMP)
 	$(BIN)/carbonshift demo
@@ -28,6 +28,12 @@ bench: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/carbonshift schema --out docs/asyncapi.json
 	$(BIN)/python -m carbonshift.cli.settings_table > docs/settings.md
+
+# the bundled recordings, and the results of others: make savings RESULTS="a.json b.json"
+savings: $(STAMP)
+	mkdir -p build
+	$(BIN)/carbonshift backtest de_2018_15min fr_2018_hourly --json build/savings.json
+	$(BIN)/python -m carbonshift.backtest.savings_page build/savings.json $(RESULTS) > docs/savings.md
 
 # the CPU build of torch where the package index offers it as a local file; else what the index gives
 $(STAMP): $(MANIFESTS)

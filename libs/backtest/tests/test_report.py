@@ -62,7 +62,7 @@ def document_of(folder, name="caiso", *, hours=24 * 20, prices=price, **options)
         "version": "0.1.0",
         "basis": "modelled",
         "accounting": accounting(done),
-        "job": {"work_hours": 4.0, "power_w": done.options.power_w, "usd_per_gpu_hour": 0.0},
+        "job": {"work_hours": 4.0, "power_w": done.options.curve.limits_w[-1], "usd_per_gpu_hour": 0.0},
         "curve": curve_of(done.options.curve),
         "usd_per_tonne": done.options.usd_per_tonne,
         "starts": done.options.starts,

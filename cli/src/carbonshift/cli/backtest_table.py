@@ -9,17 +9,22 @@ from rich.text import Text
 
 __all__ = ["tape_table"]
 
-COLUMNS = ("bill $", "CO2 kg", "total $", "vs now", "vs best cap", "T", "not worse", "late", "done h")
+COLUMNS = ("vs now", "vs best cap", "T", "not worse", "late", "done h")
+LEAST_T = -1.0
+"""Below it an interval of T says nothing."""
 
 
 def tape_table(tape: Mapping[str, Any]) -> RenderableType:
-    """The policies of one tape, sums over all starts and slacks, saved shares in % with their 95 % interval."""
+    """The policies of one tape, over all starts and slacks; saved shares in % with their 95 % interval below them."""
     known = "day-ahead prices known" if tape["day_ahead_known"] else "from history alone"
     table = Table(
         box=None,
         header_style="dim",
-        title=f"{tape['tape']} ({tape['price_market']} price, {tape['carbon_basis']} carbon, {known})",
+        title=tape["tape"],
         title_style="bold",
+        title_justify="left",
+        padding=(0, 0, 0, 1),  # all of it fits into 80 columns
+        pad_edge=False,
     )
     table.add_column("", no_wrap=True)
     for column in COLUMNS:
@@ -28,9 +33,6 @@ def tape_table(tape: Mapping[str, Any]) -> RenderableType:
         late = f"{row['late']}" + (f" +{row['unfinished']}?" if row["unfinished"] else "")
         table.add_row(
             name,
-            f"{row['cost_usd']:.2f}",
-            f"{row['carbon_kg']:.1f}",
-            f"{row['total_usd']:.2f}",
             _percent(row["saved_share_of_run_now"]),
             _percent(row["saved_share_of_cap"], row["saved_share_of_cap_interval"]),
             _share(row["timing_share"], row["timing_share_interval"]),
@@ -40,7 +42,12 @@ def tape_table(tape: Mapping[str, Any]) -> RenderableType:
             style="bold" if name == "planner" else "",
         )
     caps = ", ".join(f"{each['cap_limit_w']:.0f} W at slack {each['slack']:g}" for each in tape["slacks"])
-    lines = [f"sums over {tape['pooled']['run-now']['runs']} runs; the best static cap: {caps}; all modelled"]
+    runs = tape["pooled"]["run-now"]["runs"]
+    lines = [
+        f"{tape['price_market']} price, {tape['carbon_basis']} carbon, {known}; {runs} runs; all modelled",
+        f"best static cap: {caps}",
+        "saved: energy, carbon and GPU-hours. T = (cap - policy) / (cap - oracle)",
+    ]
     if any(row["unfinished"] for row in tape["pooled"].values()):
         lines.append("+n?: runs that the tape ends before; their starts are left out of the policy's row")
     return Group(table, *(Text(line, style="dim") for line in lines), Text())
@@ -49,12 +56,12 @@ def tape_table(tape: Mapping[str, Any]) -> RenderableType:
 def _percent(share: float | None, interval: tuple[float, float] | None = None) -> str:
     if share is None:
         return "-"
-    around = f" [{interval[0]:.1%}, {interval[1]:.1%}]" if interval else ""
+    around = f"\n[{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]" if interval and interval[0] < interval[1] else ""
     return f"{share:.1%}{around}"
 
 
 def _share(share: float | None, interval: tuple[float, float] | None) -> str:
     if share is None:
         return "-"
-    around = f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else ""
-    return f"{share:.2f}{around}"
+    told = interval and LEAST_T <= interval[0] < interval[1] - 5e-3
+    return f"{share:.2f}" + (f"\n[{interval[0]:.2f}, {interval[1]:.2f}]" if interval and told else "")

@@ -23,13 +23,14 @@ from carbonshift.cli.commands.replay import report_skipped
 from carbonshift.cli.options import SkipBad, TapeArgument, console
 from carbonshift.common.errors import InputError
 from carbonshift.common.plugins import plugin_names
+from carbonshift.common.power_curve import CURVES
 from carbonshift.common.tape import open_tape
 from carbonshift.decide.settings import DecideSettings
 from carbonshift.ingest.bundled import find_tape
 
 __all__ = ["backtest"]
 
-JOB_KEYS = {"hours": 24.0, "power_w": 250.0, "usd_per_gpu_hour": 0.0}
+JOB_KEYS = ("hours", "power_w", "usd_per_gpu_hour", "curve")
 HOUR_SECONDS = 3_600.0
 LONGEST_HOURS = 10_000.0
 
@@ -38,8 +39,12 @@ def backtest(
     tapes: Annotated[list[Path], TapeArgument.__metadata__[0]],
     *,
     job: Annotated[
-        str, typer.Option(help="The job: hours of work at full power, power limit of the board, value of a GPU-hour.")
-    ] = "hours=24,power_w=250",
+        str,
+        typer.Option(
+            help="The job: hours of work at full power, curve of its board (resnet18-v100, resnet50-a40), power_w the"
+            " highest power limit if another than the curve's, usd_per_gpu_hour the value of a GPU-hour."
+        ),
+    ] = "hours=24",
     slack: Annotated[
         str, typer.Option(help="Deadlines: (1 + slack) times the hours of the job; several with commas.")
     ] = "0.5,1,2",
@@ -77,7 +82,7 @@ def backtest(
         "accounting": sentences,
         "job": {
             "work_hours": options.work_seconds / HOUR_SECONDS,
-            "power_w": options.power_w,
+            "power_w": options.curve.limits_w[-1],
             "usd_per_gpu_hour": options.usd_per_gpu_hour,
         },
         "curve": curve_of(options.curve),
@@ -95,18 +100,23 @@ def backtest(
 
 
 def _options(job: str, slack: str, policy: str, starts: int, seed: int, usd_per_tonne: float) -> StudyOptions:
-    values = dict(JOB_KEYS)
+    asked = {"hours": "24", "curve": "resnet18-v100", "usd_per_gpu_hour": "0"}
     for part in job.split(","):
-        key, equals, text = part.partition("=")
-        if not equals or key.strip() not in JOB_KEYS:
+        key, equals, text = (word.strip() for word in part.partition("="))
+        if not equals or key not in JOB_KEYS:
             raise InputError(f"--job {part!r} is not known", f"give {', '.join(f'{known}=...' for known in JOB_KEYS)}")
-        values[key.strip()] = _number(f"--job {key.strip()}", text, LONGEST_HOURS if key == "hours" else math.inf)
-    if values["power_w"] <= 0:
+        asked[key] = text
+    if asked["curve"] not in CURVES:
+        raise InputError(f"--job curve={asked['curve']!r} is not known", f"give one of {', '.join(CURVES)}")
+    published = CURVES[asked["curve"]]
+    power_w = _number("--job power_w", asked.get("power_w", str(published.limits_w[-1])), math.inf)
+    if power_w == 0:
         raise InputError("--job power_w is 0", "give the power limit of a board in W")
     return StudyOptions(
-        work_seconds=values["hours"] * HOUR_SECONDS,
-        power_w=values["power_w"],
-        usd_per_gpu_hour=values["usd_per_gpu_hour"],
+        work_seconds=_number("--job hours", asked["hours"], LONGEST_HOURS) * HOUR_SECONDS,
+        published=published,
+        power_w=power_w,
+        usd_per_gpu_hour=_number("--job usd_per_gpu_hour", asked["usd_per_gpu_hour"], math.inf),
         slacks=tuple(sorted({_number("--slack", text, 1_000.0) for text in slack.split(",")})),
         policies=_policies(policy),
         starts=starts,

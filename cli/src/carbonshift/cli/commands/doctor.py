@@ -12,12 +12,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from carbonshift.backtest.bench import most_efficient_limit_w
 from carbonshift.cli.options import JsonFlag
 from carbonshift.common.embedded import find_binary, held_url
 from carbonshift.common.errors import CarbonShiftError
 from carbonshift.common.plugins import plugin_names
+from carbonshift.common.power_curve import RESNET18_V100
 from carbonshift.common.reach import reach_broker
 from carbonshift.common.settings import Settings
+from carbonshift.decide.settings import DecideSettings
 from carbonshift.gpu_worker.doctor import DeviceReport, inspect_devices
 from carbonshift.ingest.settings import IngestSettings
 
@@ -38,7 +41,7 @@ class Finding:
 
 def doctor(*, as_json: JsonFlag = False) -> None:
     """Say what this host can do: Python, broker, devices, plug-ins, keys; and the remedy for each lack."""
-    findings = [*_python(), *_broker(), *_devices(), *_plugins(), *_keys()]
+    findings = [*_python(), *_broker(), *_devices(), *_plugins(), *_setpoints(), *_keys()]
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
@@ -118,6 +121,25 @@ def _plugins() -> Iterator[Finding]:
         yield Finding(
             group, "ok" if names else "broken", ", ".join(names) or "none", "" if names else "reinstall carbonshift"
         )
+
+
+def _setpoints() -> Iterator[Finding]:
+    """What the setpoints of Eco-Pulse cost beside others, by the backtests behind docs/savings.md."""
+    try:
+        settings = DecideSettings.load()
+    except CarbonShiftError as error:
+        yield Finding("settings of decide", "broken", error.problem, error.remedy)
+        return
+    best_w, green_w = most_efficient_limit_w(RESNET18_V100), settings.green_power_limit_w
+    found = f"{green_w:.0f} W on the reference board"
+    if green_w > best_w:
+        remedy = (
+            f"set CARBONSHIFT_GREEN_POWER_LIMIT_W and CARBONSHIFT_AMBER_POWER_LIMIT_W to {best_w:.0f}: the most"
+            " efficient cap cost less on every recording backtested; jobs with a deadline are planned instead"
+        )
+        yield Finding("setpoint of GREEN", "lack", found, remedy)
+    else:
+        yield Finding("setpoint of GREEN", "ok", found)
 
 
 def _keys() -> Iterator[Finding]:

@@ -42,8 +42,9 @@ class StudyOptions:
     """What is asked of a study."""
 
     work_seconds: float
-    power_w: float = RESNET18_V100.limits_w[-1]
-    """Highest power limit of the board: the reference curve is scaled to it."""
+    published: PowerCurve = RESNET18_V100
+    power_w: float | None = None
+    """Highest power limit of the board: the published curve is scaled to it; None = as it was measured."""
     usd_per_gpu_hour: float = 0.0
     slacks: tuple[float, ...] = (0.5, 1.0, 2.0)
     """The deadlines: (1 + slack) times the work at full speed."""
@@ -57,7 +58,7 @@ class StudyOptions:
     @property
     def curve(self) -> PowerCurve:
         """The board."""
-        return RESNET18_V100.scaled(self.power_w / RESNET18_V100.limits_w[-1])
+        return self.published.scaled(self.power_w / self.published.limits_w[-1]) if self.power_w else self.published
 
     def deadline_seconds(self, slack: float) -> float:
         """From the start."""
@@ -98,6 +99,10 @@ class Bench:
         """Of one policy, for each slack."""
         if name == "oracle":
             yield from self._of_oracle()
+        elif name == "run-now":
+            runs = self._followed(np.full(self._recording.prices_usd_per_mwh.size, self._curve.limits_w[-1]))
+            for slack in self._options.slacks:  # full power by definition, also where a state would be UNKNOWN
+                yield slack, Result(runs=runs, settled=self._settled(runs, slack))
         elif name == "static-cap":
             yield from self._of_best_cap()
         elif name == TOLD:
@@ -127,15 +132,15 @@ class Bench:
         )
 
     def _efficient(self) -> DecideSettings:
-        limit_w = most_efficient_limit_w(RESNET18_V100)
+        curve = self._curve
+        share = (most_efficient_limit_w(curve) - curve.limits_w[0]) / (curve.limits_w[-1] - curve.limits_w[0])
+        limit_w = RESNET18_V100.limit_at(share)
         amber_w = min(limit_w, self._settings.amber_power_limit_w)
         return self._settings.model_copy(update={"green_power_limit_w": limit_w, "amber_power_limit_w": amber_w})
 
     def _followed(self, limits_w: Floats) -> Runs:
-        options = self._options
-        scaled = limits_w * (options.power_w / RESNET18_V100.limits_w[-1])
-        step = self._recording.step_seconds
-        return followed_runs(scaled, step, self._starts, options.work_seconds, self._curve, options.switches)
+        options, step = self._options, self._recording.step_seconds
+        return followed_runs(limits_w, step, self._starts, options.work_seconds, self._curve, options.switches)
 
     def _of_states(self, name: str, policy: Policy, settings: DecideSettings) -> Iterator[tuple[float, Result]]:
         self._progress(name, 0.0)
@@ -146,7 +151,11 @@ class Bench:
         else:
             states = offline_states(ticks, settings)
             limits_w = np.array([state.power_limit_w if state.run else np.nan for state in states])
-        runs = self._followed(limits_w)
+        low_w, high_w = RESNET18_V100.limits_w[0], RESNET18_V100.limits_w[-1]  # what the setpoints of states are for
+        fractions = np.clip((limits_w - low_w) / (high_w - low_w), 0.0, 1.0)
+        runs = self._followed(
+            self._curve.limits_w[0] + fractions * (self._curve.limits_w[-1] - self._curve.limits_w[0])
+        )
         for slack in self._options.slacks:
             yield slack, Result(runs=runs, settled=self._settled(runs, slack))
 
@@ -154,7 +163,7 @@ class Bench:
         """The one limit that costs least over all starts, of those that keep the deadline."""
         count = self._recording.prices_usd_per_mwh.size
         caps: dict[float, tuple[float, Runs]] = {}
-        for limit_w, speed in zip(RESNET18_V100.limits_w, self._curve.speeds, strict=True):
+        for limit_w, speed in zip(self._curve.limits_w, self._curve.speeds, strict=True):
             self._progress("static-cap", len(caps) / len(self._curve.speeds))
             caps[limit_w] = speed, self._followed(np.full(count, limit_w))
         for slack in self._options.slacks:

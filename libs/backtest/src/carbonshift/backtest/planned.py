@@ -35,6 +35,8 @@ class Expectations:
     """Shape (n, stages, nodes), USD/MWh."""
     carbon: Floats
     """Shape (n, stages), g/kWh."""
+    known: NDArray[np.bool_]
+    """Shape (n,): false until both signals have said something that nothing speaks against."""
 
     def unit_costs(self, intervals: Numbers, stages: int, usd_per_tonne: float) -> tuple[Floats, Floats]:
         """USD/J of the intervals themselves (j,), and of so many stages after them (j, stages, nodes).
@@ -55,7 +57,8 @@ def expected(recording: Recorded, time_zone: str, progress: Callable[[float], No
     outlook = Outlook(clock)
     count = recording.prices_usd_per_mwh.size
     now = np.zeros((2, count))
-    prices: Floats | None = None
+    prices = np.zeros((count, clock.stages, outlook.nodes))
+    known = np.zeros(count, dtype=np.bool_)
     carbon = np.zeros((count, clock.stages))
     first = recording.first.timestamp()
     for event in recording.heard():
@@ -67,14 +70,12 @@ def expected(recording: Recorded, time_zone: str, progress: Callable[[float], No
         ahead = outlook.ahead() if event.revision == 0 else None
         if ahead is None:
             continue
-        if prices is None:
-            prices = np.zeros((count, *ahead.prices_usd_per_mwh.shape))
+        known[at] = True
         now[:, at] = ahead.price_now_usd_per_mwh, ahead.carbon_now_g_per_kwh
         prices[at], carbon[at] = ahead.prices_usd_per_mwh, ahead.carbon_g_per_kwh
         if progress and at % 100 == 0:
             progress(at / count)
-    assert prices is not None  # noqa: S101  # a recording has a price and a carbon intensity
-    return Expectations(clock=clock, prices_now=now[0], carbon_now=now[1], prices=prices, carbon=carbon)
+    return Expectations(clock=clock, prices_now=now[0], carbon_now=now[1], prices=prices, carbon=carbon, known=known)
 
 
 def told(recording: Recorded, time_zone: str) -> Expectations:
@@ -90,6 +91,7 @@ def told(recording: Recorded, time_zone: str) -> Expectations:
         carbon_now=recording.carbon_g_per_kwh,
         prices=recording.prices_usd_per_mwh[after].mean(axis=2)[:, :, None],
         carbon=recording.carbon_g_per_kwh[after].mean(axis=2),
+        known=np.ones(count, dtype=np.bool_),
     )
 
 
@@ -141,7 +143,8 @@ def planned_runs(
             usd_per_second=np.full(todo.size, usd_per_gpu_hour / 3_600.0),
         )
         modes = np.full(starts.size, PARKED_MODE, dtype=np.intp)
-        modes[todo] = policy.choose(situation, device, switches, clock)
+        chosen = policy.choose(situation, device, switches, clock)
+        modes[todo] = np.where(expectations.known[at], chosen, device.full)  # decide does so while it knows no price
         boards.do(modes)
         if progress:
             progress(min(boards.interval * step / deadline_seconds, 1.0) if deadline_seconds > 0 else 1.0)

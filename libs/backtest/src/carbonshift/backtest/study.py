@@ -55,7 +55,7 @@ def starts_of(recording: Recorded, options: StudyOptions) -> Numbers:
     Raises: InputError where the recording is too short for one.
     """
     longest = max(options.deadline_seconds(slack) for slack in options.slacks)
-    room = recording.prices_usd_per_mwh.size - int(np.ceil(longest / recording.step_seconds - 1e-9))
+    room = recording.prices_usd_per_mwh.size - int(np.ceil(longest / recording.step_seconds - 1e-9)) + 1
     if room <= 0:
         raise InputError(
             f"{recording.tape.path}: {recording.prices_usd_per_mwh.size} intervals of {recording.step_seconds} s are"

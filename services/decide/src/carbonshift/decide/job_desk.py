@@ -83,7 +83,8 @@ class JobDesk:
     ) -> Iterator[JobPlan]:
         """A plan for each job of the region that has a deadline and says how much is left to do.
 
-        A job that has not yet done a step runs at full power: its pace is not known.
+        At full power runs a job that has not yet done a step, as its pace is not known, and any job while nobody knows
+        what energy costs: the deadline comes first.
 
         Args:
             tick: the interval.
@@ -126,15 +127,15 @@ def _planned(
     boards: Sequence[Device],
     settings: DecideSettings,
 ) -> Plan | None:
-    """None without a deadline, without work left, or without a word of what the region's energy costs."""
+    """None without a deadline, or without work left."""
     status, ahead, board = known.status, outlook.ahead(), boards[0]
-    if status.deadline is None or not status.remaining_steps or ahead is None:
+    if status.deadline is None or not status.remaining_steps:
         return None
     if known.promised is not None and known.promised[0] < tick.interval_start:
         _, done_by_then, promised_seconds = known.promised
         known.margin = known.margin.after(promised_seconds, status.work_seconds - done_by_then)
     remaining = _remaining(known, tick)
-    if remaining is None:
+    if remaining is None or ahead is None:
         now = np.array([board.full], dtype=np.intp)
         late = tick.interval_end >= status.deadline
         return Plan(modes=now, cost_usd=None, carbon_g=None, finish_seconds=None, at_risk=late)

@@ -59,6 +59,11 @@ class Outlook:
         self._now = 0
         self.heard_ticks = 0
 
+    @property
+    def nodes(self) -> int:
+        """How many equally likely prices a stage has."""
+        return int(self._nodes.size)
+
     def _new_price(self) -> Seasonal:
         return Seasonal(self.clock, self._price_scale, scarcity=True)
 
