@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from carbonshift.backtest.bench import BUILT_IN, StudyOptions
@@ -74,7 +75,7 @@ def backtest(
             done = study(recording, settings, options, progress)
             sections.append(tape_section(done))
             sentences = accounting(done)
-        console.print(tape_table(sections[-1]))
+        Console(highlight=False).print(tape_table(sections[-1]))
     document = {
         "command": shlex.join(("carbonshift", *sys.argv[1:])),
         "version": version("carbonshift-backtest"),
