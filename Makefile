@@ -24,6 +24,9 @@ lint: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/year_replay.py
 	$(BIN)/python benchmarks/integrity.py
+	$(BIN)/python benchmarks/eco_pulse_year.py
+	$(BIN)/python benchmarks/plan_many.py
+	$(BIN)/python benchmarks/planner_year.py
 
 docs: $(STAMP)
 	$(BIN)/carbonshift schema --out docs/asyncapi.json
