@@ -46,9 +46,9 @@ def savings_page(documents: Sequence[Mapping[str, Any]]) -> str:
             if lacking := [name for name in NEEDED if name not in tape["pooled"]]:
                 raise InputError(f"{tape['tape']} lacks {', '.join(lacking)}", "run the backtest with --policy all")
     tapes = [tape for document in documents for tape in document["tapes"]]
-    return (
-        "\n".join((*_head(first, documents), *_answer(tapes), *_timing(tapes), *_forms(tapes), *_causes(tapes))) + "\n"
-    )
+    once = list({tape["tape"]: tape for tape in reversed(tapes)}.values())[::-1]  # known prices or not: one grid
+    parts = (_head(first, documents), _answer(once), _timing(tapes), _forms(once), _causes(once))
+    return "\n".join(line for part in parts for line in part) + "\n"
 
 
 def _head(first: Mapping[str, Any], documents: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -80,11 +80,17 @@ def _head(first: Mapping[str, Any], documents: Sequence[Mapping[str, Any]]) -> I
     for document in documents:  # without the folders of whoever ran it
         yield shlex.join(Path(word).name if "/" in word else word for word in shlex.split(document["command"]))
     yield "```"
+    yield ""
+    yield (
+        "`de_2018_15min` and `fr_2018_hourly` come along with CarbonShift. Recordings named by a file do not: nobody"
+        " plainly allows it. `carbonshift recordings fetch` makes such a tape of California; the others are day-ahead"
+        " or real-time prices of their markets beside carbon intensities of Electricity Maps or WattTime."
+    )
 
 
 def _answer(tapes: Sequence[Tape]) -> Iterator[str]:
     yield ""
-    yield f"## Is it {BILL_CLAIMED:.0%} cheaper with {CARBON_CLAIMED:.0%} less carbon?"
+    yield f"## Is it {100 * BILL_CLAIMED:.0f} % cheaper with {100 * CARBON_CLAIMED:.0f} % less carbon?"
     yield ""
     names = [name for name in NAMES if name in tapes[0]["pooled"] and name not in {"planner-told", "oracle"}]
     completed = [(tape, name) for tape in tapes for name in names if _reaches(_completed(tape["pooled"][name]))]
@@ -102,8 +108,8 @@ def _answer(tapes: Sequence[Tape]) -> Iterator[str]:
     if clocked:
         shares = [tape["pooled"][name]["same_clock"]["work_share"] for tape, name in clocked]
         yield (
-            f"Wherever it holds so, {1 - max(shares):.0%} to {1 - min(shares):.0%} of the work was not done by then."
-            " Who does less pays less: that is no saving."
+            f"Wherever it holds so, {_percent(1 - max(shares))} to {_percent(1 - min(shares))} of the work was not done by"
+            " then. Who does less pays less: that is no saving."
         )
     yield ""
     yield from _table(
@@ -149,8 +155,8 @@ def _timing(tapes: Sequence[Tape]) -> Iterator[str]:
     gaps = [tape["oracle_gap_mean"] for tape in tapes if tape["oracle_gap_mean"] is not None]
     yield ""
     yield (
-        f"Perfect foresight is certified: no schedule costs less than a bound that lies {max(gaps):.4%} below it on"
-        " average, on the worst recording."
+        f"Perfect foresight is certified: no schedule costs less than a bound that lies {100 * max(gaps):.4f} % below it"
+        " on average, on the worst recording."
     )
 
 
