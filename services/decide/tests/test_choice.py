@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carbonshift.common.power_curve import RESNET18_V100
 from carbonshift.decide.planning.choice import PARKED_MODE, Situation, choose_modes
 from carbonshift.decide.planning.job import Device, SwitchCosts
+from carbonshift.decide.planning.margin import LEAST_MARGIN_SECONDS
 
 HOUR = 3_600.0
 DEVICE = Device.of(RESNET18_V100)
@@ -15,7 +16,9 @@ SWITCHES = SwitchCosts()
 FULL, EFFICIENT = DEVICE.full, 2
 
 
-def choose(costs, work_hours, deadline_hours, *, running=True, margin=0.0, usd_per_hour=0.0, step=HOUR):
+def choose(
+    costs, work_hours, deadline_hours, *, running=True, margin=0.0, usd_per_hour=0.0, step=HOUR, switches=SWITCHES
+):
     """Of one job; `costs` are of the coming hours, the last one goes on for ever."""
     rest = deadline_hours * HOUR - step
     stages = int(max(rest, 0.0) // HOUR) + 1
@@ -29,24 +32,27 @@ def choose(costs, work_hours, deadline_hours, *, running=True, margin=0.0, usd_p
         margin_seconds=np.array([margin]),
         usd_per_second=np.array([usd_per_hour / HOUR]),
     )
-    return int(choose_modes(situation, DEVICE, SWITCHES, step, HOUR)[0])
+    return int(choose_modes(situation, DEVICE, switches, step, HOUR)[0])
 
 
-def followed(prices, work_hours, deadline_hours, *, margin=0.0, foreseen=None):
-    """Hour by hour with what is expected: seconds from the start until all is done."""
-    work, running, hour = work_hours * HOUR, True, 0
+def followed(prices, work_hours, deadline_hours, *, margin=0.0, foreseen=None, running=True, step=HOUR, modes=None):
+    """Step by step with what is expected: seconds from the start until all is done; `modes` takes what was done."""
+    work, number = work_hours * HOUR, 0
     while work > 1e-6:
-        expected = [prices[hour % len(prices)], *(foreseen or prices[1:] or prices)]
-        mode = choose(expected, work / HOUR, deadline_hours - hour, running=running, margin=margin)
+        expected = [prices[number % len(prices)], *(foreseen or prices[1:] or prices)]
+        left_hours = deadline_hours - number * step / HOUR
+        mode = choose(expected, work / HOUR, left_hours, running=running, margin=margin, step=step)
+        if modes is not None:
+            modes.append(mode)
         if mode == PARKED_MODE:
             running = False
         else:
-            room = HOUR - (0.0 if running else SWITCHES.resume_seconds)
+            room = step - (0.0 if running else SWITCHES.resume_seconds)
             if work <= room * DEVICE.speeds[mode] * (1 + 1e-12):
-                return hour * HOUR + HOUR - room + work / DEVICE.speeds[mode]
+                return number * step + step - room + work / DEVICE.speeds[mode]
             work, running = work - room * DEVICE.speeds[mode], True
-        hour += 1
-    return hour * HOUR
+        number += 1
+    return number * step
 
 
 @given(
@@ -59,6 +65,61 @@ def test_the_deadline_is_kept_whatever_is_foreseen_and_whatever_comes(prices, fo
     """With the margin of any job: a resume, and what a clock may be off."""
     deadline = max(work_hours * (1 + slack), work_hours)
     assert followed(prices, work_hours, deadline, margin=36.0, foreseen=foreseen) <= deadline * HOUR * (1 + 1e-9)
+
+
+@settings(max_examples=30)
+@given(
+    prices=st.lists(st.floats(-1e-7, 1e-6), min_size=2, max_size=30),
+    foreseen=st.lists(st.floats(-1e-7, 1e-6), min_size=1, max_size=6),
+    work_hours=st.floats(0.05, 2),
+    spare_seconds=st.floats(0, 60) | st.floats(0, 7_200),
+    running=st.booleans(),
+    step=st.sampled_from([300.0, 900.0, HOUR]),
+)
+def test_without_any_margin_a_deadline_is_missed_by_no_more_than_a_resume(
+    prices, foreseen, work_hours, spare_seconds, running, step
+):
+    """That the margin of any job covers: it is kept from steps of every length, parked or not at the start."""
+    resume = 0.0 if running else SWITCHES.resume_seconds
+    deadline = work_hours + (resume + spare_seconds) / HOUR
+    for margin, late in ((0.0, SWITCHES.resume_seconds), (LEAST_MARGIN_SECONDS, 0.0)):
+        done = followed(prices, work_hours, deadline, margin=margin, foreseen=foreseen, running=running, step=step)
+        assert done <= deadline * HOUR * (1 + 1e-9) + late
+
+
+@pytest.mark.parametrize("margin", [0.0, LEAST_MARGIN_SECONDS, 3_600.0])
+def test_the_deadline_is_kept_in_a_market_that_always_promises_a_cheaper_hour(margin):
+    """What is expected never comes. It waits as long as it may, then it runs to the end without another pause."""
+    modes = []
+    done = followed([1e-6], 5.0, 20.0, margin=margin, foreseen=[1e-10], modes=modes)
+    assert done <= 20 * HOUR + (SWITCHES.resume_seconds if margin == 0 else 0.0)
+    assert modes.count(PARKED_MODE) >= 15 - 1 - margin / HOUR
+    assert PARKED_MODE not in modes[modes.count(PARKED_MODE) :]
+
+
+@settings(max_examples=30)
+@given(
+    level=st.floats(1e-9, 1e-6),
+    ripples=st.lists(st.floats(-0.001, 0.001), min_size=24, max_size=24),
+    work_hours=st.floats(1, 12),
+    slack=st.floats(0.1, 2),
+)
+def test_prices_that_hardly_differ_stop_nothing(level, ripples, work_hours, slack):
+    """A pause costs seconds at the highest draw and parked watts after it: no ripple pays for that."""
+    prices, modes = [level * (1 + ripple) for ripple in ripples], []
+    followed(prices, work_hours, work_hours * (1 + slack), margin=LEAST_MARGIN_SECONDS, foreseen=prices, modes=modes)
+    assert PARKED_MODE not in modes
+
+
+def test_the_dearer_a_switch_the_more_a_pause_has_to_save():
+    def lowest(seconds):
+        switches = SwitchCosts(pause_seconds=seconds, resume_seconds=seconds)
+        prices = np.geomspace(1e-8, 1e-6, 150)
+        return min(p for p in prices if choose([p, 1e-8, 1e-8], 1.0, 3.0, switches=switches) == PARKED_MODE)
+
+    thresholds = [lowest(seconds) for seconds in (0.0, 60.0, 120.0, 300.0)]
+    assert thresholds == sorted(set(thresholds))
+    assert thresholds[-1] > 1.2 * thresholds[0]
 
 
 @pytest.mark.parametrize("price", [-1e-7, 0.0, 1e-9, 1e-6])

@@ -5,9 +5,10 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from carbonshift.common.events import JobStatus, Replay, RunState
+from carbonshift.common.events import DayAheadPrices, JobStatus, PriceMarket, Replay, RunState
 from carbonshift.decide.job_desk import JobDesk
 from carbonshift.decide.machine import RegionMemory, step
+from carbonshift.decide.planning.margin import LEAST_MARGIN_SECONDS
 from carbonshift.decide.planning.outlook import Outlook
 from carbonshift.decide.planning.seasonal import Clock
 from carbonshift.decide.policies.planner import Planner
@@ -33,13 +34,15 @@ def status(tick, **changes):
     return JobStatus.model_validate(values | changes)
 
 
-def plans(tick, *statuses, number=0, heard=True, ceilings_w=None, desk=None, **changes):
+def plans(tick, *statuses, number=0, heard=True, ceilings_w=None, desk=None, published=None, **changes):
     desk, outlook = desk or JobDesk(), Outlook(Clock(step_seconds=300))
     for one in statuses:
         desk.heard(one)
     now = tick(number, **changes)
     if heard:
         outlook.hear(now)
+    if published:
+        outlook.hear_published(published)
     _, _, state = step(RegionMemory(), now, POLICY, SETTINGS)
     return list(desk.plans(now, state, outlook, POLICY, ceilings_w or {}, SETTINGS))
 
@@ -135,3 +138,97 @@ def test_the_rest_of_a_plan_does_the_rest_of_the_work(tick):
     )
     assert done == pytest.approx(7_200, abs=600)
     assert np.isfinite(done)
+
+
+def test_what_was_learnt_of_a_job_that_has_ended_is_forgotten_with_it(tick):
+    """A later job of the same name has broken no promise yet."""
+    desk, deadline = JobDesk(), tick(0).interval_start + timedelta(hours=4)
+    for number in range(3):
+        plans(tick, status(tick, deadline=deadline), number=number, desk=desk)
+    slow = desk.remaining("a", tick(3)).margin_seconds
+    desk.heard(status(tick, state=RunState.ENDED))
+    assert desk.remaining("a", tick(3)) is None
+    desk.heard(status(tick, deadline=deadline))
+    assert desk.remaining("a", tick(3)).margin_seconds < slow
+
+
+def test_an_interval_planned_again_teaches_nothing_twice(tick):
+    """A tick that is redelivered is planned again: nothing has been done since, and nothing could have been."""
+    desk, deadline = JobDesk(), tick(0).interval_start + timedelta(hours=4)
+    first = plans(tick, status(tick, deadline=deadline), desk=desk)
+    again = plans(tick, status(tick, deadline=deadline), desk=desk)
+    assert again == first
+    assert desk.remaining("a", tick(0)).margin_seconds == LEAST_MARGIN_SECONDS
+
+
+def test_whoever_does_what_was_promised_is_given_no_more_time(tick):
+    desk, deadline = JobDesk(), tick(0).interval_start + timedelta(hours=40)
+    work_seconds, speed_of = 3_600.0, {1.0: 1.0, 1 / 3: 0.981, 1 / 6: 0.849, 0.0: 0.641, "paused": 0.0}
+    for number in range(10):
+        told = status(
+            tick,
+            observed_at=tick(number).interval_start,
+            deadline=deadline,
+            work_seconds=work_seconds,
+            step=int(work_seconds * 1_000),
+            remaining_steps=int((20_000 - work_seconds) * 1_000),
+        )
+        (plan,) = plans(tick, told, number=number, desk=desk)
+        work_seconds += 300 * next(speed for mode, speed in speed_of.items() if mode == pytest.approx(plan.modes[0]))
+    assert desk.remaining("a", tick(10)).margin_seconds == pytest.approx(LEAST_MARGIN_SECONDS, abs=1.0)
+
+
+@pytest.mark.parametrize("changes", [{"step": 0}, {"work_seconds": 0.0}])
+def test_a_deadline_within_the_interval_is_at_risk_while_the_pace_is_not_known(tick, changes):
+    end = tick(0).interval_end
+    for deadline, at_risk in ((end - timedelta(seconds=1), True), (end + timedelta(hours=1), False)):
+        (plan,) = plans(tick, status(tick, deadline=deadline, **changes))
+        assert plan.deadline_at_risk is at_risk
+
+
+def test_jobs_of_one_region_do_not_touch_one_another(tick):
+    late = status(tick, job="b", deadline=tick(0).interval_start + timedelta(minutes=1))
+    both = plans(tick, status(tick), late)
+    assert both == [*plans(tick, status(tick)), *plans(tick, late)]
+    assert [plan.deadline_at_risk for plan in both] == [False, True]
+
+
+def test_the_latest_status_of_a_job_is_the_one_that_counts(tick):
+    (plan,) = plans(tick, status(tick), status(tick, step=200, work_seconds=7_200.0, remaining_steps=100))
+    (half,) = plans(tick, status(tick, step=200, work_seconds=7_200.0, remaining_steps=100))
+    assert plan == half
+    assert plan.expected_cost_usd < plans(tick, status(tick))[0].expected_cost_usd
+
+
+def test_a_job_is_known_in_its_own_region_and_replay_alone(tick):
+    desk, replay = JobDesk(), Replay(run="r")
+    desk.heard(status(tick))
+    assert desk.remaining("a", tick(0)).job.work_seconds == 7_200.0
+    assert desk.remaining("a", tick(0, region="elsewhere")) is None
+    assert desk.remaining("a", tick(0, replay=replay)) is None
+    desk.heard(status(tick, replay=replay, state=RunState.ENDED))
+    assert desk.remaining("a", tick(0)) is not None
+
+
+@pytest.mark.parametrize("ceilings_w", [{}, {"a": []}, {"a": [0.0]}, {"b": [500.0]}])
+def test_of_boards_of_which_nothing_is_known_it_plans_one_reference_board(tick, ceilings_w):
+    assert plans(tick, status(tick), ceilings_w=ceilings_w) == plans(tick, status(tick), ceilings_w={"a": [250.0]})
+
+
+def test_a_job_waits_for_the_cheap_hours_that_are_published(tick):
+    """In steps of five minutes as in hours: two dear hours parked, the two cheap ones after them of work."""
+    published = DayAheadPrices(
+        region="caiso",
+        published_at=tick(0).interval_start - timedelta(hours=11),
+        step_seconds=3_600,
+        first_interval_start=tick(0).interval_start,
+        prices_usd_per_mwh=(400.0, 400.0, 10.0, 10.0, 400.0, 400.0),
+    )
+    cheap = tick(24).interval_start
+    (plan,) = plans(tick, status(tick), published=published, price=400.0, price_market=PriceMarket.DAY_AHEAD)
+    assert plan.modes[:23] == ("paused",) * 23
+    assert "paused" not in plan.modes[24:]
+    assert cheap + timedelta(hours=2) <= plan.expected_finish <= cheap + timedelta(hours=2.5)
+    assert not plan.deadline_at_risk
+    (unaware,) = plans(tick, status(tick), price=400.0, price_market=PriceMarket.DAY_AHEAD)
+    assert unaware.modes[0] != "paused"

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carbonshift.common.power_curve import RESNET18_V100
@@ -23,14 +23,14 @@ def table(costs, usd_per_second=0.0, parts=PARTS * 6):
 
 
 def second_usd(cost, speed):
-    """The cheapest second with this mean speed, by all pairs of ways to spend it."""
+    """The cheapest second with this mean speed, by all pairs of ways to spend it; paid for, the thirstiest."""
     ways = [(0.0, DEVICE.parked_w), *zip(DEVICE.speeds, DEVICE.draws_w, strict=True)]
     watts = [
         low_w + (speed - low) / (high - low) * (high_w - low_w)
         for (low, low_w), (high, high_w) in itertools.product(ways, ways)
         if low <= speed <= high and low < high
     ]
-    return cost * min(watts)
+    return min(cost * watt for watt in watts)
 
 
 def by_force(costs, parts):
@@ -53,7 +53,10 @@ def by_force(costs, parts):
     return best
 
 
-@given(costs=st.lists(st.floats(1e-9, 3e-7), min_size=1, max_size=3), share=st.floats(0, 1))
+signed = st.floats(1e-9, 3e-7) | st.floats(-3e-7, -1e-9)
+
+
+@given(costs=st.lists(signed, min_size=1, max_size=3), share=st.floats(0, 1))
 def test_it_is_what_brute_force_finds(costs, share):
     parts = int(share * PARTS * len(costs))
     found = table(costs).at(np.array([parts * LOOKAHEAD.part_seconds]))[0]
@@ -77,8 +80,41 @@ def test_no_work_costs_nothing():
 
 
 def test_where_drawing_is_paid_for_it_draws_all_it_can():
+    """Within its last stage that is full power, and the highest mean draw of each second before it."""
     work = LOOKAHEAD.part_seconds * PARTS
-    assert table([-1e-8]).at(np.array([work]))[0] == pytest.approx(-1e-8 * work * max(DEVICE.draws_w) / 1.0, rel=0.02)
+    assert table([-1e-8]).at(np.array([work]))[0] == pytest.approx(-1e-8 * work * max(DEVICE.draws_w))
+    parked_a_while = HOUR * second_usd(-1e-7, work / 2 / HOUR) + work / 2 * max(DEVICE.draws_w) * -1e-7
+    assert table([-1e-7, -1e-7]).at(np.array([work]))[0] <= parked_a_while * (1 - 1e-9)
+
+
+@given(costs=costs_of, work_hours=st.floats(0.01, 5))
+def test_it_never_costs_less_than_the_work_in_the_cheapest_hour(costs, work_hours):
+    least_j = min(draw / speed for draw, speed in zip(DEVICE.draws_w, DEVICE.speeds, strict=True))
+    found = table(costs).at(np.array([work_hours * HOUR]))[0]
+    assert found >= min(costs) * least_j * work_hours * HOUR * (1 - 1e-9)
+
+
+@settings(max_examples=25)
+@given(costs=costs_of, factor=st.sampled_from([0.01, 7.0, 1e3]))
+def test_another_currency_changes_the_cost_by_its_rate(costs, factor):
+    other = table([cost * factor for cost in costs])
+    assert other.usd == pytest.approx(table(costs).usd * factor, rel=1e-9)
+
+
+@given(costs=costs_of, usd_per_second=st.floats(1e-9, 1e-4), work_share=st.floats(0.05, 1))
+def test_what_waiting_costs_is_paid_for_at_least_the_seconds_of_the_work(costs, usd_per_second, work_share):
+    work = np.array([work_share * PARTS * len(costs) * LOOKAHEAD.part_seconds])
+    free, paid = table(costs).at(work)[0], table(costs, usd_per_second).at(work)[0]
+    assert paid >= free + usd_per_second * work[0] * (1 - 1e-9) / max(DEVICE.speeds)
+    assert paid <= free + usd_per_second * HOUR * len(costs) * (1 + 1e-9)
+
+
+@given(middle=st.lists(st.floats(1e-8, 3e-7), min_size=1, max_size=5), spread=st.floats(0, 0.9), share=st.floats(0, 1))
+def test_knowing_the_hour_as_it_comes_is_never_worth_less_than_knowing_its_mean(middle, spread, share):
+    nodes = np.array(middle)[None, :, None] * np.array([1 - spread, 1.0, 1 + spread])
+    work = np.array([share * PARTS * len(middle) * LOOKAHEAD.part_seconds])
+    found = LOOKAHEAD.table(nodes, np.zeros(1), PARTS * 6 * LOOKAHEAD.part_seconds).at(work)[0]
+    assert found <= table(middle).at(work)[0] * (1 + 1e-9) + 1e-15
 
 
 def test_what_cannot_be_done_in_time_is_dearer_than_anything_that_can():

@@ -1,5 +1,7 @@
 """The outlook: what is published is known, what is not is expected, and nothing mixes."""
 
+import io
+import zipfile
 from datetime import timedelta
 
 import numpy as np
@@ -34,6 +36,12 @@ def heard(tick, hours=48, clock=HOURLY, **changes):
     for hour in range(hours):
         outlook.hear(an_hour(tick, hour, 50.0 + 20 * np.sin(hour / 4), 300.0 + hour % 24, **changes))
     return outlook
+
+
+def parts(content):
+    """By name: the archive around them has the time of day in it."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def test_published_prices_are_known_for_their_hours_and_expected_beyond(tick):
@@ -129,6 +137,86 @@ def test_prices_published_before_the_first_tick_wait_for_it_through_a_restart_to
         assert one.ahead().prices_usd_per_mwh[:2, 0].tolist() == [31.0, 32.0]
 
 
+@pytest.mark.parametrize("begun", [True, False])
+def test_prices_of_tomorrow_heard_before_the_first_price_say_nothing_of_now(tick, begun):
+    """Energy is not free because only tomorrow's price is known: it is unknown, or what the tick says."""
+    outlook = Outlook(HOURLY)
+    if begun:
+        outlook.hear(an_hour(tick, 11, None))
+    outlook.hear_published(published(tick, 24, [90.0 + n for n in range(24)]))
+    assert outlook.ahead() is None
+    for one in (outlook, Outlook.restored(outlook.to_bytes())):
+        one.hear(an_hour(tick, 12, 50.0))
+        ahead = one.ahead()
+        assert ahead.price_now_usd_per_mwh == 50.0
+        assert ahead.prices_usd_per_mwh[:11, 0] == pytest.approx(50.0)
+        assert ahead.prices_usd_per_mwh[11:35, 0].tolist() == [90.0 + n for n in range(24)]
+
+
+def test_prices_of_a_day_that_has_begun_tell_its_earlier_hours_too(tick):
+    early, late = Outlook(HOURLY), Outlook(HOURLY)
+    early.hear_published(published(tick, 0, [30.0 + n for n in range(24)]))
+    for hour in range(12):
+        late.hear(an_hour(tick, hour, 30.0 + hour))
+    for one in (early, late):
+        one.hear(an_hour(tick, 12, 42.0))
+    late.hear_published(published(tick, 0, [30.0 + n for n in range(24)]))
+    assert early.ahead().prices_usd_per_mwh.tolist() == late.ahead().prices_usd_per_mwh.tolist()
+
+
+@pytest.mark.parametrize("days", [9, 400])
+def test_prices_of_a_far_day_change_nothing(tick, days):
+    """A wrong date in a publication must not cost a region its price."""
+    outlook = heard(tick)
+    before = outlook.ahead()
+    outlook.hear_published(published(tick, 48 + 24 * days, [9_000.0] * 24))
+    after = outlook.ahead()
+    assert after.price_now_usd_per_mwh == before.price_now_usd_per_mwh
+    assert after.prices_usd_per_mwh.tolist() == before.prices_usd_per_mwh.tolist()
+    outlook.hear(an_hour(tick, 48, 77.0))
+    assert outlook.ahead().price_now_usd_per_mwh == 77.0
+
+
+def test_prices_published_again_change_nothing(tick):
+    once, twice = heard(tick), heard(tick)
+    for outlook, times in ((once, 1), (twice, 3)):
+        for number in range(times):
+            outlook.hear_published(published(tick, 48, [90.0 + n + 500.0 * number for n in range(24)]))
+    assert twice.ahead().prices_usd_per_mwh.tolist() == once.ahead().prices_usd_per_mwh.tolist()
+
+
+def test_the_price_of_a_tick_does_not_change_what_was_published_for_it(tick):
+    outlook = heard(tick)
+    outlook.hear_published(published(tick, 48, [90.0 + n for n in range(24)]))
+    outlook.hear(an_hour(tick, 48, 9_000.0))
+    assert outlook.ahead().price_now_usd_per_mwh == 90.0
+
+
+@pytest.mark.parametrize("step_seconds", [300, 3_600])
+@pytest.mark.parametrize("market", list(PriceMarket))
+def test_a_restart_leaves_no_trace(tick, step_seconds, market):
+    """Whatever comes after it: ticks, gaps, prices that were published."""
+    clock, number = Clock(step_seconds=step_seconds), step_seconds // 300
+
+    def go_on(outlook, first, last):
+        for at in range(first, last):
+            if at % 7 != 3:
+                price, carbon = (50.0 + 20 * np.sin(at / 4), 300.0 + at % 24) if at % 5 else (None, 280.0)
+                outlook.hear(tick(number * at, price, carbon, interval_seconds=step_seconds, price_market=market))
+            if at % 48 == 30:
+                prices = [40.0 + n for n in range(24)]
+                outlook.hear_published(published(tick, number * (at + 1) // 12, prices))
+        return outlook
+
+    whole, before = go_on(Outlook(clock), 0, 200), go_on(Outlook(clock), 0, 81)
+    after = go_on(Outlook.restored(before.to_bytes()), 81, 200)
+    assert parts(after.to_bytes()) == parts(whole.to_bytes())
+    one, other = whole.ahead(), after.ahead()
+    assert other.prices_usd_per_mwh.tolist() == one.prices_usd_per_mwh.tolist()
+    assert other.carbon_g_per_kwh.tolist() == one.carbon_g_per_kwh.tolist()
+    assert other.price_now_usd_per_mwh == one.price_now_usd_per_mwh
+
+
 @pytest.mark.parametrize("content", [b"", b"rubbish"])
 def test_what_is_no_outlook_is_not_restored(content):
     with pytest.raises(ValueError, match="not an outlook"):
@@ -139,3 +227,14 @@ def test_a_torn_one_is_not_restored(tick):
     content = heard(tick).to_bytes()
     with pytest.raises(ValueError, match="not an outlook"):
         Outlook.restored(content[: len(content) // 2])
+
+
+@pytest.mark.parametrize("part", ["price", "carbon", "heard"])
+@pytest.mark.parametrize("rubbish", [b"", b"rubbish", b"0 0 - - 0 UTC"])
+def test_one_of_which_a_part_is_rubbish_is_not_restored(tick, part, rubbish):
+    torn = io.BytesIO()
+    with zipfile.ZipFile(torn, "w") as archive:
+        for name, content in parts(heard(tick, 3).to_bytes()).items():
+            archive.writestr(name, rubbish if name == part else content)
+    with pytest.raises(ValueError):  # noqa: PT011  # whichever part says so: it is what whoever restores waits for
+        Outlook.restored(torn.getvalue())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from carbonshift.common.events import CarbonBasis, DayAheadPrices, GridForecast, GridTick, PriceMarket
 from carbonshift.decide.planning.errors import UnplannableError
-from carbonshift.decide.planning.seasonal import Clock, Seasonal
+from carbonshift.decide.planning.seasonal import DAY_SECONDS, Clock, Seasonal
 from carbonshift.decide.planning.second_opinion import SecondOpinion
 
 __all__ = ["Ahead", "Outlook"]
@@ -27,6 +27,8 @@ VOLATILE_BELOW_SECONDS = 900
 NODES = np.array((-1.3998, -0.5319, 0.0, 0.5319, 1.3998))
 """Means of the fifths of a normal distribution: what a price may be within an hour, for whoever can wait for it."""
 ONE_NODE = np.zeros(1)
+PUBLISHED_SECONDS = 7 * DAY_SECONDS
+"""A signal that is told more of its future forgets its present."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,26 +86,35 @@ class Outlook:
             self._carbon, self._basis = self._new_carbon(), tick.carbon_basis
         self._now = start
         self.heard_ticks += 1
-        early, self._early = self._early, []
-        for published in early:
-            self.hear_published(published)
         price, carbon = tick.sound_price_usd_per_mwh, tick.sound_carbon_g_per_kwh
+        self._hear_early()
         self._price.hear(start, price)
+        self._hear_early()
         self._carbon.hear(start, carbon)
         self._opinion.settle(start, (price, carbon))
 
     def hear_published(self, published: DayAheadPrices) -> None:
-        """Take the prices of coming hours in: known, not expected. In a real-time market they are another price."""
-        if self._market is None:
+        """Take the prices of coming hours in: known, not expected. In a real-time market they are another price.
+
+        Those of later hours wait for a first price: without it nobody knows what the hours before them cost. Those of
+        more than `PUBLISHED_SECONDS` after the newest tick are of a wrong date.
+        """
+        first = int(published.first_interval_start.timestamp())
+        if self._market is None or (self._price.newest is None and first > self._now):
             self._early.append(published)
             return
         step, theirs = self.clock.step_seconds, published.step_seconds
         if self._market is PriceMarket.REAL_TIME or theirs % step:
             return
-        first = int(published.first_interval_start.timestamp())
         for number, price in enumerate(published.prices_usd_per_mwh):
             for start in range(first + number * theirs, first + (number + 1) * theirs, step):
-                self._price.hear(start, price)
+                if start <= self._now + PUBLISHED_SECONDS:
+                    self._price.hear(start, price)
+
+    def _hear_early(self) -> None:
+        early, self._early = self._early, []
+        for published in early:
+            self.hear_published(published)
 
     def hear_forecast(self, forecast: GridForecast) -> None:
         """Take the forecast of somebody else in: believed where it has come nearer than the expectations here."""

@@ -114,6 +114,7 @@ def _steps(schedule: Schedule, clock: Clock) -> Modes:
         first = (
             [*running, (parked, PARKED_MODE)] if schedule.starts_running[stage] else [(parked, PARKED_MODE), *running]
         )
+        first = [one for one in first if one[0] > 0] or first  # a last step has its middle after what it does
         ends = np.cumsum([seconds for seconds, _ in first])
         middles = (np.arange(clock.stage) + 0.5) / clock.stage * schedule.step_seconds
         middles = middles[middles < max(ends[-1], middles[0] * 1.000001)]

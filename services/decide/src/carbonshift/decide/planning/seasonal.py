@@ -17,6 +17,7 @@ heard in a service, through a restart or in a backtest.
 """
 
 import io
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -69,7 +70,7 @@ class Clock:
     """IANA name of the local clock: weekends are another matter."""
 
     def __post_init__(self) -> None:
-        if DAY_SECONDS % self.step_seconds:
+        if self.step_seconds <= 0 or DAY_SECONDS % self.step_seconds:
             raise UnplannableError(f"steps of {self.step_seconds} s do not make a day", "plan on steps that do")
 
     @property
@@ -283,13 +284,21 @@ class Seasonal:
 
         Raises: ValueError where `content` is not of a signal with such steps.
         """
-        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            for name, array in self._arrays().items():
-                if name not in stored or stored[name].shape != array.shape:
-                    raise ValueError(f"{name} is not what this signal has")
-                array[...] = stored[name]
-            self._heard, self._newest = (int(number) for number in stored["counters"])
-            self._highest_y = float(stored["highest_y"][0])
+        if not zipfile.is_zipfile(io.BytesIO(content)):  # numpy would take some of what is none for an array
+            raise ValueError("what is given is not a signal")
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+                stored = {name: np.asarray(archive[name]) for name in archive.files}
+        except (zipfile.BadZipFile, EOFError, ValueError) as error:
+            raise ValueError(f"what is given is not a whole signal: {error}") from error
+        arrays = self._arrays()
+        for name, array in arrays.items():
+            if name not in stored or stored[name].shape != array.shape:
+                raise ValueError(f"{name} is not what this signal has")
+        for name, array in arrays.items():
+            array[...] = stored[name]
+        self._heard, self._newest = (int(number) for number in stored["counters"])
+        self._highest_y = float(stored["highest_y"][0])
 
     def _arrays(self) -> Mapping[str, NDArray[np.generic]]:
         return {
