@@ -21,7 +21,9 @@ from carbonshift.common.events import (
     EnergyBasis,
     Event,
     GridState,
+    JobPlan,
     JobStatus,
+    PowerTarget,
     Pulse,
     Replay,
     ResumeToken,
@@ -246,6 +248,126 @@ async def test_green_comes_back_by_tokens_red_falls_at_once_an_old_token_raises_
         assert (await wire.event(WorkerEventKind.RESUMED)).detail["watts"] == 103.0
     restored = await wire.event(WorkerEventKind.RESTORED)
     assert (restored.detail["from_w"], restored.detail["to_w"]) == (103.0, 250.0)
+
+
+def job_plan(*modes, job="bench", ago=1, step_seconds=3_600, valid_seconds=3_600.0, replay=None) -> JobPlan:
+    """A plan that has begun `ago` seconds ago."""
+    origin = datetime.now(UTC) - timedelta(seconds=ago)
+    return JobPlan(
+        job=job,
+        origin=origin,
+        step_seconds=step_seconds,
+        modes=modes,
+        expected_cost_usd=None,
+        expected_carbon_g=None,
+        expected_finish=None,
+        deadline_at_risk=False,
+        valid_until=origin + timedelta(seconds=valid_seconds),
+        policy="planner",
+        replay=replay,
+    )
+
+
+def power_target(limit_w: float, *, seconds: float = 3_600.0) -> PowerTarget:
+    """In force from a minute ago."""
+    now = datetime.now(UTC)
+    return PowerTarget(
+        site="local",
+        limit_w=limit_w,
+        start=now - timedelta(minutes=1),
+        end=now + timedelta(seconds=seconds),
+        requested_by="utility",
+    )
+
+
+async def test_a_plan_outranks_the_state_in_green_and_in_red(wire: Wire, broker_url, tmp_path):
+    async with worker(broker_url, tmp_path):
+        await wire.publish(grid_state(), resume_token(1, watts=500.0))
+        await wire.allowance(250.0)
+        await wire.publish(job_plan("paused", ago=60))
+        assert (await wire.event(WorkerEventKind.CAPPED)).detail["cause"] == "plan"
+        await wire.event(WorkerEventKind.PAUSED)
+        await wire.allowance(PARKED_W)
+        await wire.publish(grid_state(Pulse.RED, minute=1), job_plan(0.5), resume_token(2))
+        assert (await wire.event(WorkerEventKind.RESUMED)).detail["watts"] == 103.0
+        await wire.publish(resume_token(3, watts=500.0))
+        assert (await wire.allowance(175.0)).run_state is RunState.RUNNING
+
+
+async def test_a_plan_that_has_gone_stale_leaves_its_job_to_the_state(wire: Wire, broker_url, tmp_path):
+    """And the steps of one turn by time alone, telemetry due or not."""
+    async with worker(broker_url, tmp_path):
+        await wire.publish(grid_state(), resume_token(1, watts=500.0))
+        await wire.allowance(250.0)
+        await wire.publish(job_plan(1.0, 0.5, step_seconds=2, valid_seconds=4.0))
+        await wire.allowance(175.0)
+        await wire.publish(job_plan("paused", job="another"), resume_token(2, watts=500.0))
+        await wire.allowance(250.0)
+
+
+async def test_a_plan_of_another_replay_is_not_followed(wire: Wire, broker_url, tmp_path):
+    async with worker(broker_url, tmp_path):
+        await wire.publish(grid_state(), resume_token(1, watts=500.0))
+        await wire.allowance(250.0)
+        await wire.publish(job_plan("paused", replay=Replay(run="july")), job_plan(0.5, ago=60))
+        capped = await wire.event(WorkerEventKind.CAPPED)
+    assert (capped.detail["to_w"], capped.detail["cause"]) == (175.0, "plan")
+
+
+async def test_a_target_lowers_at_once_outlives_a_restart_and_ends_by_itself(wire: Wire, broker_url, tmp_path):
+    async with worker(broker_url, tmp_path):
+        await wire.publish(grid_state(), resume_token(1, watts=500.0))
+        await wire.allowance(250.0)
+        await wire.publish(power_target(150.0))
+        assert (await wire.event(WorkerEventKind.CAPPED)).detail["cause"] == "target"
+        assert (await wire.allowance(150.0)).run_state is RunState.RUNNING
+        await wire.publish(power_target(99.0, seconds=2.0))
+        await wire.event(WorkerEventKind.PAUSED)
+        await wire.allowance(PARKED_W)
+        await wire.publish(resume_token(2, watts=500.0))
+        await wire.allowance(150.0)  # the lower one is over, the other is not
+    async with worker(broker_url, tmp_path):
+        await wire.publish(grid_state(minute=1), resume_token(3, watts=500.0))
+        await wire.event(WorkerEventKind.REGISTERED)
+        await wire.until(WorkerTelemetry, lambda telemetry: telemetry.allowance_w > PARKED_W)
+    assert (await wire.event(WorkerEventKind.RESTORED)).detail["from_w"] == 150.0
+
+
+async def test_two_workers_share_a_target_by_what_they_could_draw(wire: Wire, broker_url, tmp_path):
+    async with worker(broker_url, tmp_path / "a", worker="a"), worker(broker_url, tmp_path / "b", worker="b"):
+        await wire.publish(grid_state(), resume_token(1, watts=500.0), resume_token(2, watts=500.0))
+        await both_run_at(wire, 250.0)
+        await wire.publish(power_target(300.0))
+        await both_run_at(wire, 150.0)
+
+
+async def both_run_at(wire: Wire, watts: float) -> None:
+    """In whatever order they say so."""
+    left = {"a", "b"}
+    while left:
+        seen = await wire.until(
+            WorkerTelemetry,
+            lambda telemetry: telemetry.worker in left and telemetry.allowance_w == pytest.approx(watts),
+        )
+        assert seen.run_state is RunState.RUNNING
+        left.remove(seen.worker)
+
+
+async def test_progress_is_told_with_each_state(wire: Wire, broker_url, tmp_path):
+    noon = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    replay = Replay(run="july", speed=None)
+
+    def state(minute):
+        return grid_state(start=noon, minute=minute, replay=replay, interval_seconds=300)
+
+    token = resume_token(1, watts=500.0, not_before=noon, expires_at=noon + timedelta(hours=1), replay=replay)
+    async with worker(broker_url, tmp_path):
+        await wire.publish(state(0), token)
+        await wire.allowance(250.0)
+        for minute in (5, 10):
+            await wire.publish(state(minute))
+        told = await wire.until(JobStatus, lambda status: status.observed_at == noon + timedelta(minutes=10))
+    assert (told.state, told.work_seconds, told.job) == (RunState.RUNNING, pytest.approx(600.0, abs=5.0), "bench")
 
 
 async def test_amber_takes_watts_away_without_a_pause(wire: Wire, broker_url, tmp_path):

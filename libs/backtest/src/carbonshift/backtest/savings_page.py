@@ -108,8 +108,8 @@ def _answer(tapes: Sequence[Tape]) -> Iterator[str]:
     if clocked:
         shares = [tape["pooled"][name]["same_clock"]["work_share"] for tape, name in clocked]
         yield (
-            f"Wherever it holds so, {_percent(1 - max(shares))} to {_percent(1 - min(shares))} of the work was not done by"
-            " then. Who does less pays less: that is no saving."
+            f"Wherever it holds so, {_percent(1 - max(shares))} to {_percent(1 - min(shares))} of the work was not done"
+            " by then. Who does less pays less: that is no saving."
         )
     yield ""
     yield from _table(
@@ -155,8 +155,8 @@ def _timing(tapes: Sequence[Tape]) -> Iterator[str]:
     gaps = [tape["oracle_gap_mean"] for tape in tapes if tape["oracle_gap_mean"] is not None]
     yield ""
     yield (
-        f"Perfect foresight is certified: no schedule costs less than a bound that lies {100 * max(gaps):.4f} % below it"
-        " on average, on the worst recording."
+        f"Perfect foresight is certified: no schedule costs less than a bound that lies {100 * max(gaps):.4f} % below"
+        " it on average, on the worst recording."
     )
 
 

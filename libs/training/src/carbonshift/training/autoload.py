@@ -1,7 +1,7 @@
 """Puts a process under control as torch is imported, or when its script asks: nothing is opened before its first step.
 
 Environment: `CARBONSHIFT_CONTROL`, the agent's socket, without which all of this is inert; `CARBONSHIFT_JOB`, the job's
-name; `CARBONSHIFT_HOOKS`, the hooks to install, all by default.
+name; `CARBONSHIFT_HOOKS`, the hooks to install, all by default; and what `declaration` reads.
 """
 
 import os
@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from carbonshift.training import framework
+from carbonshift.training.declaration import Declaration
 from carbonshift.training.gate import Gate, Joined, gate, say
 from carbonshift.training.hook import registered
 from carbonshift.training.wire import JOB_NAME, Hello, ask
@@ -34,32 +35,50 @@ def autoload() -> None:
         return
     try:
         _gate = gate(_join)
+        _declare_environment()
         os.register_at_fork(after_in_child=_gate.forget)
+        os.register_at_fork(after_in_child=_declare_environment)
         _install(_gate)
     except Exception as error:  # noqa: BLE001  an error here would break `import torch`
         say(f"not under control: {error}")
 
 
-def session(*, job: str | None = None, remaining_steps: int | None = None, deadline: datetime | None = None) -> None:
+def session(
+    *,
+    job: str | None = None,
+    remaining_steps: int | None = None,
+    deadline: datetime | None = None,
+    usd_per_gpu_hour: float | None = None,
+) -> None:
     """Say what this training is; does nothing where no agent controls it. The name counts until the first step.
+
+    What is said here counts, whatever the environment says.
 
     Args:
         job: 1 to 64 letters, digits, `_` or `-`; by default the environment's, or one made from the pid.
         remaining_steps: optimizer steps from now to the end.
-        deadline: when it has to be done; with a time zone.
+        deadline: when it has to be done; with a time zone. In the time of a replay where one is followed.
+        usd_per_gpu_hour: what an hour of a GPU is worth, waiting included.
     Raises: ValueError.
     """
     global _job  # noqa: PLW0603  a process is one job
     if job is not None and not JOB_NAME.fullmatch(job):
         raise ValueError(f"the job name {job!r} is not 1 to 64 letters, digits, _ or -")
-    if remaining_steps is not None and remaining_steps < 0:
-        raise ValueError(f"remaining_steps is {remaining_steps}")
-    if deadline is not None and deadline.tzinfo is None:
-        raise ValueError(f"the deadline {deadline.isoformat()} has no time zone")
+    said = Declaration(remaining_steps=remaining_steps, deadline=deadline, usd_per_gpu_hour=usd_per_gpu_hour)
     _job = job or _job
     autoload()
     if _gate is not None:
-        _gate.declare(remaining_steps, None if deadline is None else max(1, round(deadline.timestamp() * 1_000)))
+        _gate.declare(said)
+
+
+def _declare_environment() -> None:
+    try:
+        said = Declaration.of(os.environ)
+    except ValueError as error:
+        say(f"what the environment says of this training does not count: {error}")
+    else:
+        if _gate is not None:
+            _gate.declare(said)
 
 
 def _install(opened: Gate) -> None:

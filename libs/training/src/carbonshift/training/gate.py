@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from carbonshift.training import framework
+from carbonshift.training.declaration import Declaration
 from carbonshift.training.hook import StepDone
 from carbonshift.training.interruption import LEAVING, signals
 from carbonshift.training.page import (
@@ -24,6 +25,7 @@ from carbonshift.training.page import (
     RUN,
     STEP,
     TARGET,
+    USD_MICROS_PER_GPU_HOUR,
     private,
 )
 
@@ -45,8 +47,8 @@ class Gate(NamedTuple):
 
     step_done: StepDone
     """To be called after each optimizer step."""
-    declare: Callable[[int | None, int | None], None]
-    """Say how many steps remain from now, and when the training has to be done, in milliseconds since 1970 UTC."""
+    declare: Callable[[Declaration], None]
+    """Say what is declared in the page; what is not stays as it was."""
     forget: Callable[[], None]
     """Become a process that has never joined: for the child of a fork."""
 
@@ -93,11 +95,13 @@ def gate(join: Callable[[], Joined]) -> Gate:  # noqa: C901  one closure: its va
         if n >= words[TARGET]:
             pause()
 
-    def declare(remaining_steps: int | None, deadline_ms: int | None) -> None:
-        if remaining_steps is not None:
-            words[FINAL_STEP] = n + remaining_steps
-        if deadline_ms is not None:
-            words[DEADLINE_MS] = deadline_ms
+    def declare(said: Declaration) -> None:
+        if said.remaining_steps is not None:
+            words[FINAL_STEP] = n + said.remaining_steps
+        if said.deadline is not None:
+            words[DEADLINE_MS] = max(1, round(said.deadline.timestamp() * 1_000))
+        if said.usd_per_gpu_hour is not None:
+            words[USD_MICROS_PER_GPU_HOUR] = round(said.usd_per_gpu_hour * 1_000_000)
 
     def forget() -> None:
         nonlocal n, words, agent

@@ -23,6 +23,7 @@ __all__ = [
     "RUN",
     "STEP",
     "TARGET",
+    "USD_MICROS_PER_GPU_HOUR",
     "attach",
     "create",
     "private",
@@ -53,6 +54,8 @@ FINAL_STEP: Final = 20
 """Written by the process: the step its training ends at; 0 is unknown."""
 DEADLINE_MS: Final = 21
 """Written by the process: when it has to be done, in milliseconds since 1970 UTC; 0 is none."""
+USD_MICROS_PER_GPU_HOUR: Final = 22
+"""Written by the process: what an hour of a GPU is worth, in millionths of a dollar; 0 is unknown."""
 
 PROCESS_WORDS: Final = range(16, 32)
 

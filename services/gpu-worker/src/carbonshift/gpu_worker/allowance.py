@@ -1,26 +1,14 @@
 """What a board may draw at most: falls at once, rises by resume tokens alone. Pure."""
 
+import math
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from carbonshift.common.events import GridState, Pulse, ResumeToken
+from carbonshift.gpu_worker.orders import Cause, Order, Permit
 
-__all__ = ["Allowance", "Permit", "Verdict", "follow", "judge", "take"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Permit:
-    """The stretch of permission to run that granted watts belong to: with it they end."""
-
-    run: str | None
-    """The replay; None = today's grid."""
-    epoch: int
-
-    @classmethod
-    def of(cls, event: GridState | ResumeToken) -> "Permit":
-        """The stretch that `event` speaks of."""
-        return cls(run=event.replay.run if event.replay else None, epoch=event.epoch)
+__all__ = ["Allowance", "Verdict", "follow", "judge", "take"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +21,7 @@ class Allowance:
     """The lowest limit the board takes: with less than this nothing runs."""
     watts: float
     wanted_w: float
-    """What the state lets the board draw; tokens raise `watts` up to here."""
+    """What the order lets the board draw; tokens raise `watts` up to here."""
     permitted: bool = False
     permit: Permit | None = None
 
@@ -70,22 +58,31 @@ class Verdict(StrEnum):
     VOID_RUN = "of another replay"
     VOID_EXPIRED = "expired"
     VOID_EPOCH = "of an epoch that has ended"
-    VOID_FORBIDDEN = "the state forbids running"
+    VOID_FORBIDDEN = "neither the state nor a plan lets it run"
 
 
-def follow(allowance: Allowance, state: GridState, setpoint_w: float, *, job: bool) -> Allowance:
-    """The allowance under `state`: the same or less, never more.
+def follow(allowance: Allowance, order: Order) -> Allowance:
+    """The allowance under `order`: the same or less, never more.
 
-    UNKNOWN holds: nothing rises, nothing falls. Watts granted under another permit are gone: between the two lay a RED,
-    heard or not, or it is another recording. Without a job there is nothing to allow.
+    HOLD keeps it, but for a target. Watts granted under another permit are gone: between the two lay a RED, heard or
+    not, or it is another recording. A plan runs through RED: while it has the word what was granted outlives that.
     """
-    if state.state is Pulse.UNKNOWN and job:
-        return allowance
-    permit = Permit.of(state)
-    permitted = state.run and job and state.state is not Pulse.UNKNOWN
-    wanted_w = max(setpoint_w, allowance.floor_w) if permitted else allowance.parked_w
-    kept_w = allowance.watts if permitted and permit == allowance.permit else allowance.parked_w
+    if order.basis is Cause.HOLD:
+        permitted, permit, wanted_w, kept_w = allowance.permitted, allowance.permit, allowance.wanted_w, allowance.watts
+    else:
+        permitted, permit, wanted_w = order.permitted, order.permit, math.inf
+        kept_w = allowance.watts if _outlasts(allowance.permit, order) else allowance.parked_w
+    wanted_w = min(wanted_w, order.limit_w)
+    if not permitted or wanted_w < allowance.floor_w:  # a target that leaves less than the lowest limit is a pause
+        wanted_w = allowance.parked_w
     return replace(allowance, watts=min(kept_w, wanted_w), wanted_w=wanted_w, permitted=permitted, permit=permit)
+
+
+def _outlasts(permit: Permit | None, order: Order) -> bool:
+    """Whether watts granted under `permit` are still there under `order`."""
+    if order.basis is Cause.PLAN and permit is not None:
+        return permit.run == order.permit.run
+    return permit == order.permit
 
 
 def judge(token: ResumeToken, allowance: Allowance, state: GridState, now: datetime) -> Verdict:
@@ -97,7 +94,7 @@ def judge(token: ResumeToken, allowance: Allowance, state: GridState, now: datet
         (its.epoch > mine.epoch, Verdict.HOLD),  # it overtook the state that begins its epoch
         (its.epoch < mine.epoch, Verdict.VOID_EPOCH),
         (state.state is Pulse.UNKNOWN, Verdict.HOLD),  # nothing rises; what comes next may let it
-        (not state.run, Verdict.VOID_FORBIDDEN),
+        (not state.run and not allowance.permitted, Verdict.VOID_FORBIDDEN),
         (not allowance.wants, Verdict.HAND_BACK),
         (now < token.not_before, Verdict.HOLD),
     )

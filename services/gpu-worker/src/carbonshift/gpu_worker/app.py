@@ -1,9 +1,10 @@
-"""Shell of gpu-worker: grid states and resume tokens in, worker events, telemetry and job status out."""
+"""Shell of gpu-worker: states, plans, targets and resume tokens in, worker events, telemetry and job status out."""
 
 import asyncio
 import logging
 from collections.abc import Coroutine
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 
 from faststream import AckPolicy, FastStream
@@ -11,8 +12,18 @@ from faststream.nats import NatsMessage
 from nats.js.api import DeliverPolicy
 
 from carbonshift.common.broker import Outlet, connect
-from carbonshift.common.events import DeadLetter, GridState, JobStatus, WorkerEvent, WorkerTelemetry
-from carbonshift.common.streams import declare_streams, stream_of, token_durable
+from carbonshift.common.client import bare_client
+from carbonshift.common.events import (
+    DeadLetter,
+    GridState,
+    JobPlan,
+    JobStatus,
+    PowerTarget,
+    WorkerEvent,
+    WorkerTelemetry,
+)
+from carbonshift.common.readback import events_of
+from carbonshift.common.streams import declare_streams, stream_name, stream_of, token_durable
 from carbonshift.gpu_worker.outbox import Outbox
 from carbonshift.gpu_worker.settings import GpuWorkerSettings
 from carbonshift.gpu_worker.tokens import TokenClaim
@@ -52,15 +63,44 @@ def build(settings: GpuWorkerSettings | None = None) -> FastStream:
     async def on_state(state: GridState, message: NatsMessage) -> None:
         await worker.on_state(state, message.raw_message.metadata.timestamp)
 
+    # Of every job in the fleet: which of them will train here nobody knows. A plan may come before its job joins.
+    @broker.subscriber(
+        JobPlan.subjects(prefix),
+        stream=stream_of(JobPlan, prefix),
+        ordered_consumer=True,
+        idle_heartbeat=IDLE_HEARTBEAT_SECONDS,
+        deliver_policy=DeliverPolicy.LAST_PER_SUBJECT,
+        ack_policy=AckPolicy.MANUAL,
+        title="follow the plans of the jobs here",
+    )
+    async def on_plan(plan: JobPlan) -> None:
+        await worker.on_plan(plan)
+
+    # From the beginning: of several that overlap the last one is not all that is in force.
+    @broker.subscriber(
+        f"{prefix}.{PowerTarget.address.format(site=settings.site)}",
+        stream=stream_of(PowerTarget, prefix),
+        ordered_consumer=True,
+        idle_heartbeat=IDLE_HEARTBEAT_SECONDS,
+        deliver_policy=DeliverPolicy.ALL,
+        ack_policy=AckPolicy.MANUAL,
+        title="keep to what others ask for",
+    )
+    async def on_target(target: PowerTarget) -> None:
+        await worker.on_target(target)
+
+    @broker.subscriber(
+        WorkerTelemetry.subjects(prefix),
+        no_reply=True,  # its sender waits for the stream to confirm, not for us
+        title="what the other boards of the site could draw",
+    )
+    async def on_board(telemetry: WorkerTelemetry) -> None:
+        await worker.on_board(telemetry)
+
     def spawn(work: Coroutine[None, None, None], among: set[asyncio.Task[None]]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         among.add(task)
-        task.add_done_callback(ended)
-
-    def ended(task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()):
-            log.critical("the worker stops: a part of it failed", exc_info=error)
-            app.exit()
+        task.add_done_callback(partial(_ended, app))
 
     async def start() -> None:
         spawn(outbox.run(), publishing)
@@ -72,17 +112,43 @@ def build(settings: GpuWorkerSettings | None = None) -> FastStream:
         await _cancel(parts)
         await worker.close()
         if publishing:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(outbox.emptied(), LAST_WORDS_SECONDS)
+            await _last_words(outbox)
         await _cancel(publishing)
 
     app = FastStream(
         broker,
-        on_startup=[partial(declare_streams, settings, [token_durable(settings.site)]), worker.open],
+        on_startup=[
+            partial(declare_streams, settings, [token_durable(settings.site)]),
+            worker.open,
+            partial(_hear_the_site, settings, worker),
+        ],
         after_startup=[start],
         on_shutdown=[stop],
     )
     return app
+
+
+async def _hear_the_site(settings: GpuWorkerSettings, worker: Worker) -> None:
+    """What the other boards last said, as long as it counts: no watt of a target is taken twice."""
+    stream = stream_name(WorkerTelemetry.stream, settings.subject_prefix)
+    subject = WorkerTelemetry.subjects(settings.subject_prefix)
+    async with bare_client(settings) as client:
+        async for message, telemetry in events_of(
+            client.jetstream(), WorkerTelemetry, stream, subject, DeliverPolicy.LAST_PER_SUBJECT
+        ):
+            age = datetime.now(UTC) - message.metadata.timestamp
+            await worker.on_board(telemetry, age.total_seconds())
+
+
+def _ended(app: FastStream, task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.critical("the worker stops: a part of it failed", exc_info=error)
+        app.exit()
+
+
+async def _last_words(outbox: Outbox) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(outbox.emptied(), LAST_WORDS_SECONDS)
 
 
 async def _cancel(tasks: set[asyncio.Task[None]]) -> None:

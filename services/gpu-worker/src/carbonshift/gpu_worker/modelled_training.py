@@ -26,6 +26,7 @@ class ModelledTraining:
             memory_used_bytes=0,
             remaining_steps=None,
             deadline=None,
+            usd_per_gpu_hour=None,
         )
         return {self._job: view}
 

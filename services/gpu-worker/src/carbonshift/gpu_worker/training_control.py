@@ -34,6 +34,7 @@ from carbonshift.training.page import (
     RUN,
     STEP,
     TARGET,
+    USD_MICROS_PER_GPU_HOUR,
     attach,
     create,
 )
@@ -68,6 +69,7 @@ class JobView:
     """As of its joining or its latest pause: CUDA memory allocated, or the resident set of a process without CUDA."""
     remaining_steps: int | None
     deadline: datetime | None
+    usd_per_gpu_hour: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +137,7 @@ class _Process:
         """Reads memory alone."""
         words, hello = self.words, self.hello
         step, final, deadline_ms = words[STEP], words[FINAL_STEP], words[DEADLINE_MS]
+        usd_micros = words[USD_MICROS_PER_GPU_HOUR]
         return JobView(
             job=hello.job,
             pid=self.pid,
@@ -145,6 +148,7 @@ class _Process:
             memory_used_bytes=words[MEMORY_BYTES],
             remaining_steps=max(0, final - step) if final else None,
             deadline=datetime.fromtimestamp(deadline_ms / 1_000, UTC) if deadline_ms else None,
+            usd_per_gpu_hour=usd_micros / 1_000_000 if usd_micros else None,
         )
 
     def _steps_per_s(self) -> float | None:

@@ -1,12 +1,14 @@
-"""One host's agent at work: states, tokens, jobs and time come in; limits, pauses and events go out, one at a time.
+"""One host's agent at work: states, plans, targets, tokens, jobs and time come in; limits, pauses and events go out.
 
-Every judgement is in the pure modules (`allowance`, `event_clock`, `lease`, `meter`, `setpoint`); here is their order.
+One at a time. Every judgement is in the pure modules (`orders`, `allowance`, `event_clock`, `lease`, `plans`,
+`site_limit`, `meter`, `job_work`); here is their order.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -14,7 +16,9 @@ from carbonshift.common.errors import CarbonShiftError
 from carbonshift.common.events import (
     EnergyBasis,
     GridState,
+    JobPlan,
     JobStatus,
+    PowerTarget,
     Pulse,
     ResumeToken,
     RunState,
@@ -35,12 +39,15 @@ from carbonshift.gpu_worker.errors import (
     SeveralProcessesError,
 )
 from carbonshift.gpu_worker.event_clock import EventClock
+from carbonshift.gpu_worker.job_work import JobWork
 from carbonshift.gpu_worker.lease import lease_end
 from carbonshift.gpu_worker.meter import Load
 from carbonshift.gpu_worker.modelled_training import ModelledTraining
+from carbonshift.gpu_worker.orders import Mode, Order, lets_run, order
 from carbonshift.gpu_worker.outbox import Outbox
-from carbonshift.gpu_worker.setpoint import setpoint_w
+from carbonshift.gpu_worker.plans import Plans
 from carbonshift.gpu_worker.settings import GpuWorkerSettings
+from carbonshift.gpu_worker.site_limit import SiteLimit
 from carbonshift.gpu_worker.training_control import JobView, PauseReceipt, TrainingControl
 
 __all__ = ["Worker"]
@@ -69,6 +76,12 @@ class Worker:
         self._clock: EventClock | None = None
         self._lease_end: datetime | None = None
         self._lease_told = False
+        self._plans = Plans()
+        self._site_limit = SiteLimit()
+        self._order: Order | None = None
+        self._waiting: frozenset[str] = frozenset()
+        self._work = JobWork()
+        self._progress_due_seconds = 0.0
         self._tokens_taken = 0
         self._told_several: set[str] = set()
         self.changed = asyncio.Event()
@@ -128,37 +141,61 @@ class Worker:
             if self._closing or not self._is_news(state, published_at):
                 return
             await self._enter(state, published_at)
-            await self._follow("state")
+            await self._follow()
             await self._telemetry()
+            await self._progress()
         self._notify()
         await self._outbox.room()
+
+    async def on_plan(self, plan: JobPlan) -> None:
+        """Follow `plan` where its job runs here, once it has begun."""
+        self._plans.hear(plan)
+        if plan.job in self._jobs():
+            await self._reconsider()
+
+    async def on_target(self, target: PowerTarget) -> None:
+        """Keep to `target` for as long as it is in force."""
+        self._site_limit.ask(target, datetime.now(UTC))
+        await self._reconsider()
+
+    async def on_board(self, telemetry: WorkerTelemetry, age_seconds: float = 0.0) -> None:
+        """Share targets with the other boards of the site: one has told, `age_seconds` ago, what it could draw."""
+        board = (telemetry.worker, telemetry.device_uuid)
+        if telemetry.site != self._settings.site or board == (self._settings.worker, self._board.device.uuid):
+            return
+        if self._site_limit.hear(board, telemetry.ceiling_w, time.monotonic() - age_seconds):
+            await self._reconsider()
 
     async def watch_jobs(self) -> None:
         """Follow training processes as they join and leave, for ever."""
         while True:
             change = await self._control.changes.get()
             async with self._lock:
-                here = change.view.job in self._control.jobs
+                job, here = change.view.job, change.view.job in self._control.jobs
+                await self._settle()
                 if change.kind == "joined":
                     await self._job_status(change.view, RunState.RUNNING)
                 elif not here:
-                    self._told_several.discard(change.view.job)
+                    self._told_several.discard(job)
                     await self._job_status(change.view, RunState.ENDED)
+                    self._work = self._work.without(job)
                 await self._follow("job")
                 await self._telemetry()
             self._notify()
 
     async def watch_time(self) -> None:
-        """Notice that a lease has run out, retry what has failed, publish telemetry; for ever."""
+        """Notice what time alone changes, retry what has failed, publish telemetry and progress; for ever."""
         while True:
             async with self._lock:
                 if self._state and not self._leased() and not self._lease_told:
                     self._lease_told = True
                     await self._event(WorkerEventKind.LEASE_EXPIRED, state=self._state.state, run=self._state.run)
-                await self._follow("time")
+                await self._follow()
                 await self._telemetry()
+                if time.monotonic() >= self._progress_due_seconds:
+                    await self._progress()
             self._notify()
-            await asyncio.sleep(self._seconds_to_next_look())
+            await self._next_look()
 
     @property
     def wants(self) -> bool:
@@ -227,44 +264,68 @@ class Worker:
         self._lease_end = lease_end(state, wall, self._settings.replay_lease_seconds)
         self._lease_told = False
 
-    async def _follow(self, cause: str) -> None:
-        """Make board and jobs do what the allowance says. Down: together, at once. Up: the limit, then the jobs."""
+    async def _reconsider(self) -> None:
+        """Follow what has been heard, and say so where it has changed anything."""
+        async with self._lock:
+            if self._closing or self._state is None:
+                return
+            before = self._allowance, self._waiting
+            await self._follow()
+            if before != (self._allowance, self._waiting):
+                await self._telemetry()
+        self._notify()
+
+    async def _follow(self, cause: str | None = None) -> None:
+        """Make board and jobs do what the allowance says. Down: together, at once. Up: the limit, then the jobs.
+
+        `cause` is what limits are changed for, where it is not the order in force.
+        """
         self._refresh()
         await self._settle()
-        if not self._jobs():
+        jobs = self._jobs()
+        if not jobs:
             await self._uncap("no job")
         elif self._allowance.running:
             if not await self._cap(cause):
                 return await self._follow(cause)
-            await self._resume()
+            await self._tell_paused(await self._pause(self._waiting & jobs.keys()))
+            await self._resume(jobs.keys() - self._waiting)
         else:
             async with asyncio.TaskGroup() as both:
-                pausing = both.create_task(self._pause())
+                pausing = both.create_task(self._pause(jobs.keys()))
                 await self._cap(cause)
-            for view, receipt in pausing.result():
-                await self._event(
-                    WorkerEventKind.PAUSED,
-                    job=view.job,
-                    step=receipt.step,
-                    seconds=receipt.seconds,
-                    memory_used_bytes=receipt.memory_used_bytes,
-                )
-                await self._job_status(replace(view, step=receipt.step), RunState.PAUSED)
+            await self._tell_paused(pausing.result())
             if pausing.result():
                 self._tokens_taken = 0  # those of the next resume are counted from here
         await self._settle()
         return None
 
     def _refresh(self) -> None:
-        """The allowance under the state in force and the board as it is."""
-        floor_w = self._board.range.min_limit_w
+        """The allowance under the order in force and the board as it is."""
+        board, state = self._board, self._state
+        floor_w = board.range.min_limit_w
         allowance = replace(self._allowance, floor_w=floor_w, parked_w=min(self._allowance.parked_w, floor_w))
-        if self._state is not None:
-            wished_w = setpoint_w(self._state.power_fraction, self._board.range, self._board.captured_w)
-            allowance = follow(allowance, self._state, wished_w, job=bool(self._jobs()))
+        if state is not None:
+            modes, held = self._modes(state), state.state is Pulse.UNKNOWN or not self._leased()
+            if not held:
+                self._waiting = frozenset(job for job, mode in modes.items() if not lets_run(state, mode))
+            self._order = order(
+                state,
+                list(modes.values()),
+                held=held,
+                board=board.range,
+                captured_w=board.captured_w,
+                share_w=self._site_limit.share_w(self._ceiling_w(), datetime.now(UTC), time.monotonic()),
+            )
+            allowance = follow(allowance, self._order)
         self._allowance = allowance
 
-    async def _cap(self, cause: str) -> bool:
+    def _modes(self, state: GridState) -> dict[str, Mode | None]:
+        """What the plan of each job here says now; None where none is in force."""
+        now = self._now()
+        return {job: self._plans.mode(job, _run(state), now) for job in self._jobs()}
+
+    async def _cap(self, cause: str | None) -> bool:
         """Set the allowance's limit; False where the board has refused it for good and its range is now one point."""
         await self._settle()
         try:
@@ -278,7 +339,8 @@ class Worker:
             log.warning("%s", error)
             return True
         if change:
-            await self._limit_event(WorkerEventKind.CAPPED, change, cause)
+            whose = cause or (self._order.cause if self._order else "no state")
+            await self._limit_event(WorkerEventKind.CAPPED, change, whose)
         return True
 
     async def _uncap(self, cause: str) -> None:
@@ -293,9 +355,9 @@ class Worker:
             if undone:
                 await self._limit_event(WorkerEventKind.RESTORED, undone, cause)
 
-    async def _pause(self) -> list[tuple[JobView, PauseReceipt]]:
-        """Pause every job that runs; one that cannot be paused runs on, and is tried again."""
-        running = [view for view in self._jobs().values() if view.run_state is RunState.RUNNING]
+    async def _pause(self, names: AbstractSet[str]) -> list[tuple[JobView, PauseReceipt]]:
+        """Pause those of `names` that run; one that cannot be paused runs on, and is tried again."""
+        running = [view for view in self._jobs().values() if view.job in names and view.run_state is RunState.RUNNING]
         receipts = await asyncio.gather(*(self._pause_one(view.job) for view in running))
         return [(view, receipt) for view, receipt in zip(running, receipts, strict=True) if receipt]
 
@@ -312,9 +374,21 @@ class Worker:
             log.debug("%s", error)
         return None
 
-    async def _resume(self) -> None:
+    async def _tell_paused(self, paused: list[tuple[JobView, PauseReceipt]]) -> None:
+        for view, receipt in paused:
+            await self._settle()
+            await self._event(
+                WorkerEventKind.PAUSED,
+                job=view.job,
+                step=receipt.step,
+                seconds=receipt.seconds,
+                memory_used_bytes=receipt.memory_used_bytes,
+            )
+            await self._job_status(replace(view, step=receipt.step), RunState.PAUSED)
+
+    async def _resume(self, names: AbstractSet[str]) -> None:
         for view in self._jobs().values():
-            if view.run_state is RunState.RUNNING:
+            if view.job not in names or view.run_state is RunState.RUNNING:
                 continue
             try:
                 await self._training.resume(view.job)
@@ -352,6 +426,11 @@ class Worker:
             return max(self._allowance.watts, self._board.limit_w)
         return self._allowance.watts
 
+    def _ceiling_w(self) -> float:
+        """What it could come to draw."""
+        committed_w = self._committed_w()
+        return max(self._board.captured_w, committed_w) if self._jobs() else committed_w
+
     def _now(self) -> datetime:
         wall = datetime.now(UTC)
         return self._clock.now(wall=wall, monotonic_seconds=time.monotonic()) if self._clock else wall
@@ -359,11 +438,33 @@ class Worker:
     def _leased(self) -> bool:
         return self._lease_end is not None and datetime.now(UTC) < self._lease_end
 
-    def _seconds_to_next_look(self) -> float:
-        seconds = self._settings.telemetry_seconds
+    async def _next_look(self) -> None:
+        """Return when telemetry is due, or something turns by time alone."""
+        due_seconds = time.monotonic() + self._settings.telemetry_seconds
+        while True:
+            changed = self.changed  # whatever comes in may turn sooner
+            try:
+                seconds = min((due_seconds - time.monotonic(), *self._seconds_to_turns()))
+                async with asyncio.timeout(max(0.01, seconds)):
+                    await changed.wait()
+            except TimeoutError:
+                return
+
+    def _seconds_to_turns(self) -> Iterator[float]:
+        """Until the lease runs out, a target starts or ends, a plan goes on to its next step."""
+        wall, monotonic_seconds = datetime.now(UTC), time.monotonic()
         if self._lease_end and not self._lease_told:
-            seconds = min(seconds, (self._lease_end - datetime.now(UTC)).total_seconds())
-        return max(0.01, seconds)
+            yield (self._lease_end - wall).total_seconds()
+        if turn := self._site_limit.next_turn(wall):
+            yield (turn - wall).total_seconds()
+        if self._clock is None:
+            return
+        now = self._clock.now(wall=wall, monotonic_seconds=monotonic_seconds)
+        for job in self._jobs():
+            if turn := self._plans.next_turn(job, _run(self._state), now):
+                seconds = self._clock.wait_seconds(turn, wall=wall, monotonic_seconds=monotonic_seconds)
+                if seconds is not None:
+                    yield seconds
 
     def _notify(self) -> None:
         changed, self.changed = self.changed, asyncio.Event()
@@ -371,7 +472,9 @@ class Worker:
 
     async def _settle(self) -> None:
         """Count up to now what was done till now; from now on count what is done now."""
-        await self._board.settle(self._now())
+        meter = await self._board.settle(self._now())
+        running = [view.job for view in self._jobs().values() if view.run_state is RunState.RUNNING]
+        self._work = self._work.count(meter.work_seconds, running)
         self._board.note_load(self._load())
 
     async def _refused(self, error: CarbonShiftError) -> None:
@@ -398,6 +501,13 @@ class Worker:
         log.info("%s %s", kind, detail)
         await self._outbox.put(event)
 
+    async def _progress(self) -> None:
+        """Say how far each job is."""
+        self._progress_due_seconds = time.monotonic() + self._settings.telemetry_seconds
+        await self._settle()
+        for view in self._jobs().values():
+            await self._job_status(view, view.run_state)
+
     async def _job_status(self, view: JobView, state: RunState) -> None:
         settings = self._settings
         status = JobStatus(
@@ -408,9 +518,11 @@ class Worker:
             observed_at=self._now(),
             state=state,
             step=view.step,
+            work_seconds=self._work.of(view.job),
             steps_per_s=view.steps_per_s,
             remaining_steps=view.remaining_steps,
             deadline=view.deadline,
+            usd_per_gpu_hour=view.usd_per_gpu_hour,
             watts=(await self._board.read()).power_w,
             replay=self._state.replay if self._state else None,
         )
@@ -426,7 +538,6 @@ class Worker:
         basis = board.energy_basis
         if replay and basis is not EnergyBasis.MODELLED:
             basis = EnergyBasis.ESTIMATED  # a real draw over replayed time: nobody measured that energy
-        committed_w = self._committed_w()
         telemetry = WorkerTelemetry(
             worker=settings.worker,
             site=settings.site,
@@ -436,8 +547,8 @@ class Worker:
             power_w=reading.power_w,
             power_limit_w=reading.power_limit_w,
             enforced_limit_w=reading.enforced_limit_w,
-            allowance_w=committed_w,
-            ceiling_w=max(board.captured_w, committed_w) if view else committed_w,
+            allowance_w=self._committed_w(),
+            ceiling_w=self._ceiling_w(),
             energy_j=meter.energy_j,
             energy_basis=basis,
             run_state={Load.IDLE: RunState.ENDED, Load.PARKED: RunState.PAUSED, Load.RUNNING: RunState.RUNNING}[load],
