@@ -28,11 +28,14 @@ SOURCES = REPOSITORY / "libs/training/src"
 
 LOOP = """
 import os, sys
+from datetime import UTC, datetime
 sys.path[:0] = [{sources!r}]
 from carbonshift.training.autoload import _join
+from carbonshift.training.declaration import Declaration
 from carbonshift.training.gate import gate
 opened = gate(_join)
-opened.declare(1_000_000_000, 1_900_000_000_000)
+deadline = datetime.fromtimestamp(1_900_000_000, UTC)
+opened.declare(Declaration(remaining_steps=1_000_000_000, deadline=deadline, usd_per_gpu_hour=2.5))
 while True:
     opened.step_done()
     if os.path.exists({stop!r}):
@@ -121,6 +124,7 @@ async def test_a_job_is_seen_as_it_runs_pauses_and_ends(trainings):
     assert view.steps_per_s == 0.0
     assert view.remaining_steps == 1_000_000_000 - receipt.step
     assert view.deadline == datetime(2030, 3, 17, 17, 46, 40, tzinfo=UTC)
+    assert view.usd_per_gpu_hour == 2.5
     assert (await trainings.control.pause("loop", 60)).step == receipt.step  # paused already
     await trainings.control.resume("loop")
     assert trainings.control.jobs["loop"].run_state is RunState.RUNNING
