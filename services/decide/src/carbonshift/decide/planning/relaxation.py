@@ -103,27 +103,26 @@ class Relaxation:
         resume, pause = switches.resume_seconds, switches.pause_seconds
         switch_rate = self._costs * self.batch.device.switch_w
         intervals, jobs = self._costs.shape
-        shape = (intervals, 2, jobs)  # at the end of an interval: running, parked
-        stay, stay_work, move, move_work = np.empty(shape), np.zeros(shape), np.empty(shape), np.empty(shape)
-        np.multiply(running_rate, step, out=stay[:, 0])
-        np.multiply(running_speed, step, out=stay_work[:, 0])
-        np.multiply(self._parked, step, out=stay[:, 1])
+        shape = (intervals, 2, 2, jobs)  # cost and work; at the end of an interval running, parked
+        stay, move, reached = np.empty(shape), np.empty(shape), np.zeros(shape)
+        np.multiply(running_rate, step, out=stay[:, 0, 0])
+        np.multiply(self._parked, step, out=stay[:, 0, 1])
+        np.multiply(running_speed, step, out=stay[:, 1, 0])
+        stay[:, 1, 1] = 0.0
         for end, switch in enumerate((resume, pause)):
-            np.multiply(mixed_rate, step - switch, out=move[:, end])
-            move[:, end] += switch * switch_rate
-            np.multiply(mixed_speed, step - switch, out=move_work[:, end])
+            np.multiply(mixed_rate, step - switch, out=move[:, 0, end])
+            move[:, 0, end] += switch * switch_rate
+            np.multiply(mixed_speed, step - switch, out=move[:, 1, end])
 
-        costs, works, stays = np.empty(shape), np.zeros(shape), np.zeros(shape, dtype=np.bool_)
-        costs[0] = np.where(self.batch.running, [[0.0], [np.inf]], [[np.inf], [0.0]])
-        stayed, moved = np.empty((2, jobs)), np.empty((2, jobs))
+        reached[0, 0] = np.where(self.batch.running, [[0.0], [np.inf]], [[np.inf], [0.0]])
+        stays, stayed = np.zeros((intervals, 2, jobs), dtype=np.bool_), np.empty(shape[1:])
         for i in range(intervals - 1):
-            np.add(costs[i], stay[i], out=stayed)
-            np.add(costs[i, ::-1], move[i], out=moved)
-            np.less_equal(stayed, moved, out=stays[i])
-            np.minimum(stayed, moved, out=costs[i + 1])
-            np.add(works[i], stay_work[i], out=stayed)
-            np.add(works[i, ::-1], move_work[i], out=works[i + 1])
-            np.copyto(works[i + 1], stayed, where=stays[i])
+            here, there = reached[i], reached[i + 1]
+            np.add(here, stay[i], out=stayed)
+            np.add(here[:, ::-1], move[i], out=there)
+            np.less_equal(stayed[0], there[0], out=stays[i])
+            np.copyto(there, stayed, where=stays[i])
+        costs, works = reached[:, 0], reached[:, 1]
 
         cost_on, work_on = self._until(self._closing, running_rate, running_speed)
         cost_off, work_off = self._until(np.maximum(self._closing - resume, 0.0), mixed_rate, mixed_speed)

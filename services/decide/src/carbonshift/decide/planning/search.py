@@ -182,25 +182,30 @@ class _Search:
         np.maximum(self.open, relaxed.bounds_usd, out=self.open)
 
     def _settle(self, jobs: NDArray[np.intp], closing: NDArray[np.intp], low: Floats, high: Floats) -> None:
-        relaxation = self.relaxation.take(jobs)
         bound = self.open[closing, jobs]
         if self.free:
-            filled = fill(relaxation.batch, closing, None)
+            filled = fill(self.batch.take(self.ids[jobs]), closing, None)
             bound = np.where(filled.feasible, filled.least_usd, bound)  # a linear program: filling attains the bound
             self._remember(self.ids[jobs], filled)
         else:
-            paths = [path_of(relaxation.at(multipliers), closing) for multipliers in (low, high)]
-            for starts in paths:
-                self._remember(self.ids[jobs], fill(relaxation.batch, closing, starts))
-            apart = self.filled.cost_usd[self.ids[jobs]] > bound + CLOSE_ENOUGH * self.scale[jobs]
-            if apart.any():
-                far = np.flatnonzero(apart)
-                self._try_paths(
-                    relaxation.batch, self.ids[jobs], far, between(paths[0][far], paths[1][far], closing[far])
-                )
+            batch = self.batch.take(self.ids[jobs], slice(int(closing.max()) + 1))
+            low_paths, high_paths = self._paths(batch, self.ids[jobs], closing, low, high)
+            far = np.flatnonzero(self.filled.cost_usd[self.ids[jobs]] > bound + CLOSE_ENOUGH * self.scale[jobs])
+            if far.size:
+                self._try_paths(batch, self.ids[jobs], far, between(low_paths[far], high_paths[far], closing[far]))
         self.settled_bound[jobs] = np.minimum(self.settled_bound[jobs], bound)
         self.settled[jobs] += 1
         self.open[closing, jobs] = np.inf
+
+    def _paths(
+        self, batch: Batch, ids: NDArray[np.intp], closing: NDArray[np.intp], low: Floats, high: Floats
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """The best paths at both ends of each bracket, both filled; in one pass, as a pass has its price."""
+        both = np.tile(np.arange(closing.size), 2)
+        relaxed = Relaxation(batch.take(both)).at(np.concatenate((low, high)))
+        starts = path_of(relaxed, closing[both])
+        self._try_paths(batch, ids, both, Candidates(np.arange(both.size), closing[both], starts))
+        return starts[: closing.size], starts[closing.size :]
 
     def _polish(self, batch: Batch) -> None:
         """Go on to better neighbours while there are any, for the jobs whose gap is not small."""
@@ -232,7 +237,8 @@ class _Search:
         ids = ids[better]
         self.filled.cost_usd[ids] = filled.cost_usd[better]
         for whole, part in zip(self.filled.arrays, filled.arrays, strict=True):
-            whole[ids] = part[better]
+            whole[ids] = 0
+            whole[ids, : part.shape[1]] = part[better]
 
     def _keep(self, jobs: NDArray[np.intp]) -> None:
         self.relaxation = self.relaxation.take(jobs)
