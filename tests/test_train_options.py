@@ -27,6 +27,7 @@ def test_what_is_not_said_is_not_there(carbonshift):
     [
         ("--deadline", "soon", "--deadline"),
         ("--total-steps", "0", "give a whole number"),
+        ("--total-steps", "9" * 5_000, "give a whole number"),
         ("--total-steps", "many", "--total-steps 'many'"),
         ("--usd-per-gpu-hour", "-1", "give dollars"),
         ("--usd-per-gpu-hour", "nan", "--usd-per-gpu-hour 'nan'"),

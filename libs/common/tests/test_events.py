@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from carbonshift.common.events import EVENTS, CarbonBasis, GridTick, PriceMarket, Quality, Replay, headers
+from carbonshift.common.events import (
+    EVENTS,
+    CarbonBasis,
+    GridTick,
+    JobPlan,
+    PowerTarget,
+    PriceMarket,
+    Quality,
+    Replay,
+    headers,
+)
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=32)
@@ -90,3 +100,35 @@ def test_each_type_has_a_subject_of_its_own():
     assert len(set(wildcards)) == len(wildcards)
     assert tick().subject("p") == "p.tick.caiso"
     assert GridTick.subjects("p") == "p.tick.*"
+
+
+def target(**changes):
+    values = {"site": "dc1", "limit_w": 1e6, "start": NOON, "end": NOON + timedelta(hours=1), "requested_by": "u"}
+    return PowerTarget.model_validate(values | changes)
+
+
+@pytest.mark.parametrize("hours", [0, -1])
+def test_a_target_ends_after_it_starts(hours):
+    with pytest.raises(ValidationError, match="end after it starts"):
+        target(end=NOON + timedelta(hours=hours))
+
+
+def test_targets_a_watt_apart_are_two():
+    assert target(limit_w=1_234_567.0).id != target(limit_w=1_234_568.0).id
+
+
+@pytest.mark.parametrize("mode", [7.5, -0.1, "stopped"])
+def test_a_plan_names_no_power_that_no_board_has(mode):
+    with pytest.raises(ValidationError, match="modes"):
+        JobPlan(
+            job="a",
+            origin=NOON,
+            step_seconds=300,
+            modes=(mode,),
+            expected_cost_usd=None,
+            expected_carbon_g=None,
+            expected_finish=None,
+            deadline_at_risk=False,
+            valid_until=NOON,
+            policy="planner",
+        )

@@ -31,6 +31,7 @@ def test_an_empty_variable_says_nothing():
     [
         {TOTAL_STEPS: "many"},
         {TOTAL_STEPS: "-1"},
+        {TOTAL_STEPS: "9" * 5_000},
         {DEADLINE: "soon"},
         {DEADLINE: "2026-11-24T12:00"},
         {USD_PER_GPU_HOUR: "-2"},
@@ -38,5 +39,15 @@ def test_an_empty_variable_says_nothing():
     ],
 )
 def test_what_makes_no_sense_is_refused(environment):
-    with pytest.raises(ValueError):  # noqa: PT011  Python's own errors name the value
+    name = next(iter(environment)).removeprefix("CARBONSHIFT_").lower().removeprefix("total_")
+    with pytest.raises(ValueError, match=f"(?i){name}"):
         Declaration.of(environment)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"remaining_steps": "10"}, {"remaining_steps": 10.5}, {"deadline": "2026-11-24"}, {"usd_per_gpu_hour": "2"}],
+)
+def test_a_script_that_says_it_in_another_type_is_told_so(said):
+    with pytest.raises(ValueError, match="not a"):
+        Declaration(**said)

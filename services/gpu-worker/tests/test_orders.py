@@ -122,6 +122,11 @@ def test_a_newer_plan_replaces_an_older_one_once_it_begins_and_never_the_other_w
     assert [plans.mode("a", None, NOON + hours * HOUR) for hours in (0.5, 1.0)] == [1.0, "paused"]
 
 
+def test_plans_heard_long_before_they_begin_do_not_end_the_one_in_force():
+    plans = heard(plan(0, (0.5,), valid_hours=9), *(plan(hour, ("paused",)) for hour in range(1, 6)))
+    assert [plans.mode("a", None, NOON + hours * HOUR) for hours in (0.5, 1.0)] == [0.5, "paused"]
+
+
 def test_each_job_and_each_replay_has_plans_of_its_own():
     plans = heard(plan(run="july"), plan(job="b", modes=("paused",)))
     assert plans.mode("a", None, NOON) is None
@@ -162,6 +167,13 @@ def test_the_shares_of_all_boards_are_the_target(ceilings, limit_w):
                 site.hear(("w", str(other)), other_w, 0.0)
         total += site.share_w(ceiling_w, NOON, 0.0)
     assert total == pytest.approx(limit_w)
+
+
+def test_a_board_that_can_draw_nothing_has_no_share():
+    site = SiteLimit()
+    assert site.share_w(0.0, NOON, 0.0) == math.inf
+    site.ask(target(400), NOON)
+    assert site.share_w(0.0, NOON, 0.0) == 0.0
 
 
 def test_a_target_that_is_over_is_forgotten_and_the_next_turn_is_known():

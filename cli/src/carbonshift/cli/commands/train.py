@@ -54,7 +54,7 @@ def train(
 def _steps(text: str | None) -> int | None:
     if text is None:
         return None
-    steps = int(text) if text.isascii() and text.isdecimal() else 0
+    steps = int(text) if len(text) <= len(str(MOST_STEPS)) and text.isascii() and text.isdecimal() else 0
     if not 1 <= steps <= MOST_STEPS:
         raise InputError(f"--total-steps {text!r} is no number of steps", f"give a whole number, 1 to {MOST_STEPS}")
     return steps

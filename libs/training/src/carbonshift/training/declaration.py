@@ -4,16 +4,18 @@ A script says it itself, by `session`, or has it said by the environment: `CARBO
 optimizer steps; `CARBONSHIFT_DEADLINE`, a time with its zone; `CARBONSHIFT_USD_PER_GPU_HOUR`, a number of dollars.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 __all__ = ["DEADLINE", "MOST_STEPS", "MOST_USD", "TOTAL_STEPS", "USD_PER_GPU_HOUR", "Declaration"]
 
 TOTAL_STEPS: Final = "CARBONSHIFT_TOTAL_STEPS"
 DEADLINE: Final = "CARBONSHIFT_DEADLINE"
 USD_PER_GPU_HOUR: Final = "CARBONSHIFT_USD_PER_GPU_HOUR"
+
+T = TypeVar("T")
 
 MOST_STEPS: Final = 10**15
 MOST_USD: Final = 1e6
@@ -31,21 +33,23 @@ class Declaration:
     """What an hour of a GPU is worth, waiting included."""
 
     def __post_init__(self) -> None:
-        if self.remaining_steps is not None and not 0 <= self.remaining_steps <= MOST_STEPS:
-            raise ValueError(f"remaining_steps is {self.remaining_steps}, not 0 to {MOST_STEPS}")
-        if self.deadline is not None and self.deadline.tzinfo is None:
-            raise ValueError(f"the deadline {self.deadline.isoformat()} has no time zone")
-        if self.usd_per_gpu_hour is not None and not 0 <= self.usd_per_gpu_hour <= MOST_USD:
-            raise ValueError(f"usd_per_gpu_hour is {self.usd_per_gpu_hour:g}, not 0 to {MOST_USD:g}")
+        steps, deadline, usd = self.remaining_steps, self.deadline, self.usd_per_gpu_hour
+        if steps is not None and not (isinstance(steps, int) and 0 <= steps <= MOST_STEPS):
+            raise ValueError(f"remaining_steps is {steps!r}, not a whole number from 0 to {MOST_STEPS}")
+        if deadline is not None and not isinstance(deadline, datetime):
+            raise ValueError(f"the deadline is {deadline!r}, not a datetime")
+        if deadline is not None and deadline.tzinfo is None:
+            raise ValueError(f"the deadline {deadline.isoformat()} has no time zone")
+        if usd is not None and not (isinstance(usd, int | float) and 0 <= usd <= MOST_USD):
+            raise ValueError(f"usd_per_gpu_hour is {usd!r}, not a number from 0 to {MOST_USD:g}")
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Declaration":
-        """What `environment` says. Raises ValueError, with the variable's value."""
-        steps, deadline, usd = (environment.get(name) for name in (TOTAL_STEPS, DEADLINE, USD_PER_GPU_HOUR))
+        """What `environment` says. Raises ValueError."""
         return cls(
-            remaining_steps=int(steps) if steps else None,
-            deadline=datetime.fromisoformat(deadline) if deadline else None,
-            usd_per_gpu_hour=float(usd) if usd else None,
+            remaining_steps=_said(environment, TOTAL_STEPS, int),
+            deadline=_said(environment, DEADLINE, datetime.fromisoformat),
+            usd_per_gpu_hour=_said(environment, USD_PER_GPU_HOUR, float),
         )
 
     @property
@@ -57,3 +61,13 @@ class Declaration:
             USD_PER_GPU_HOUR: self.usd_per_gpu_hour,
         }
         return {name: str(value) for name, value in said.items() if value is not None}
+
+
+def _said(environment: Mapping[str, str], name: str, parse: Callable[[str], T]) -> T | None:
+    text = environment.get(name)
+    if not text:
+        return None
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise ValueError(f"{name}={text[:40]!r}: {error}") from None

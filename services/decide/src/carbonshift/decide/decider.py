@@ -91,7 +91,7 @@ class Decider:
         if self._regional.planning:
             past.hear(tick, own.time_zone)
         if state:
-            for event in self._answers(tick, state, past.outlook):
+            for event in list(self._answers(tick, state, past.outlook)):  # before the first await: jobs come and go
                 await self._outlet.publish(event)
             if transition:
                 await self._outlet.publish(transition)

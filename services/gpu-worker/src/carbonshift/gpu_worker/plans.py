@@ -7,12 +7,14 @@ from carbonshift.gpu_worker.orders import Mode
 
 __all__ = ["Plans"]
 
-PLANS_KEPT = 1_000
-"""Of so many jobs, with each replay counted as another; beyond it those that were renewed longest ago go."""
+JOBS_KEPT = 1_000
+"""With each replay counted as another; beyond it those whose plan was renewed longest ago go."""
+PLANS_KEPT = 16
+"""Of one job, the newest: those in force and those to come, where the time here lags behind what is heard."""
 
 
 class Plans:
-    """The newest plan of each job that has begun, and the one that has not. Times are event time."""
+    """The newest plans of each job, of which the last to have begun is in force. Times are event time."""
 
     def __init__(self) -> None:
         self._plans: dict[tuple[str, str | None], tuple[JobPlan, ...]] = {}
@@ -24,14 +26,14 @@ class Plans:
         if kept and plan.origin <= kept[-1].origin:
             return
         self._plans.pop(key, None)
-        self._plans[key] = (*kept[-1:], plan)
-        while len(self._plans) > PLANS_KEPT:
+        self._plans[key] = (*kept[1 - PLANS_KEPT :], plan)
+        while len(self._plans) > JOBS_KEPT:
             del self._plans[next(iter(self._plans))]
 
     def mode(self, job: str, run: str | None, now: datetime) -> Mode | None:
         """What `job` shall do at `now` in replay `run`; None without a plan in force.
 
-        A plan may come before its first step does: until then the one before it counts.
+        Plans may come before their first step does: until then the one before counts.
         """
         plan = self._begun(job, run, now)
         if plan is None or now >= plan.valid_until:

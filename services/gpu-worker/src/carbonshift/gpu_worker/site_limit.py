@@ -36,10 +36,12 @@ class SiteLimit:
     def share_w(self, own_ceiling_w: float, now: datetime, at_seconds: float) -> float:
         """What the lowest target in force leaves to a board that could come to draw `own_ceiling_w`; else infinite."""
         limit_w = min((target.limit_w for target in self._targets.values() if _in_force(target, now)), default=math.inf)
+        if math.isinf(limit_w):
+            return limit_w
         since = at_seconds - SILENT_BOARD_SECONDS
         self._ceilings = {board: heard for board, heard in self._ceilings.items() if heard[0] >= since}
         others_w = sum(ceiling_w for _, ceiling_w in self._ceilings.values())
-        return limit_w * own_ceiling_w / (own_ceiling_w + others_w)
+        return limit_w * own_ceiling_w / (own_ceiling_w + others_w) if own_ceiling_w > 0 else 0.0
 
     def next_turn(self, now: datetime) -> datetime | None:
         """The first moment after `now` at which a target starts or ends."""

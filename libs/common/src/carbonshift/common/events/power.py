@@ -1,9 +1,18 @@
 """Events about a site's watts: permission to take more, an order to take less, and how much less there could be."""
 
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from carbonshift.common.events.base import Event, Instant, Name, stamp
 from carbonshift.common.events.replay import Replay, mark
@@ -50,9 +59,15 @@ class PowerTarget(Event):
     end: Instant
     requested_by: str
 
+    @model_validator(mode="after")
+    def _has_a_length(self) -> Self:
+        if self.end <= self.start:
+            raise ValueError("a target has to end after it starts")
+        return self
+
     @property
     def id(self) -> str:
-        return f"target:{self.site}:{stamp(self.start)}:{stamp(self.end)}:{self.limit_w:g}:{self.requested_by}"
+        return f"target:{self.site}:{stamp(self.start)}:{stamp(self.end)}:{self.limit_w!r}:{self.requested_by}"
 
     @property
     def time(self) -> datetime:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
@@ -66,7 +66,7 @@ class JobPlan(Event):
     job: Name
     origin: Instant
     step_seconds: PositiveInt
-    modes: tuple[Literal["paused"] | float, ...] = Field(min_length=1)
+    modes: tuple[Literal["paused"] | Annotated[float, Field(ge=0, le=1)], ...] = Field(min_length=1)
     """A step each: paused, or the power fraction to run at."""
     expected_cost_usd: float | None
     """Of the energy from `origin` to the finish; null, as the carbon, while the job's pace is not known."""
