@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,10 @@ def test_the_same_command_gives_the_same_figures(carbonshift, tape, tmp_path):
         (("--job", "hours=many"), ("--job hours 'many'", "give a number")),
         (("--job", "24"), ("--job '24'", "hours=...")),
         (("--job", "watts=3"), ("--job 'watts=3'", "power_w=...")),
-        (("--job", "power_w=0"), ("power_w is 0", "in W")),
+        (("--job", "power_w=0"), ("power_w '0'", "from 1 to")),
+        (("--job", "power_w=1e308"), ("power_w '1e308'", "from 1 to")),
+        (("--job", "usd_per_gpu_hour=1e308"), ("usd_per_gpu_hour '1e308'", "give a number")),
+        (("--usd-per-tonne", "nan"), ("--usd-per-tonne 'nan'", "give a number")),
         (("--job", "curve=h100"), ("curve='h100'", "resnet18-v100")),
         (("--slack", "soon"), ("--slack 'soon'", "give a number")),
         (("--slack", "-1"), ("--slack '-1'", "give a number")),
@@ -73,6 +77,24 @@ def test_the_same_command_gives_the_same_figures(carbonshift, tape, tmp_path):
 )
 def test_bad_input_is_told_in_one_line(carbonshift, tape, arguments, words):
     one_line(carbonshift("backtest", tape, "--starts", "2", *arguments), *words)
+
+
+@pytest.mark.parametrize("taken", ["made.csv", "report.html"])
+def test_what_is_read_or_written_already_is_not_overwritten(carbonshift, tape, tmp_path, taken):
+    before = tape.read_text()
+    options = ("--json", tmp_path / "report.html", "--html", tmp_path / taken)
+    one_line(carbonshift("backtest", tape, *SMALL, *options), "--html", taken, "name another file")
+    assert tape.read_text() == before
+
+
+@pytest.mark.parametrize(("step", "words"), [(5, "shorter than a pause"), (420, "steps of 420 s")])
+def test_steps_that_nobody_can_plan_in_are_told_in_one_line(carbonshift, tmp_path, step, words):
+    path = tmp_path / "odd.csv"
+    first = datetime(2026, 1, 1, tzinfo=UTC)
+    moments = (first + timedelta(seconds=step * n) for n in range(300))
+    rows = "".join(f"{moment:%Y-%m-%dT%H:%M:%SZ},{moment.minute},300\n" for moment in moments)
+    path.write_text("time_utc,price_usd_per_mwh,carbon_g_per_kwh\n" + rows)
+    one_line(carbonshift("backtest", path, "--job", "hours=0.05", "--starts", "2"), "odd.csv", words)
 
 
 def test_a_bad_tape_is_told_with_its_line(carbonshift, tape, tmp_path):

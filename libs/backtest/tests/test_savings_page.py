@@ -2,6 +2,8 @@
 
 import copy
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -40,6 +42,7 @@ def document():
         "price_market": "day-ahead",
         "day_ahead_known": True,
         "oracle_gap_mean": 1e-5,
+        "slacks": [{"slack": 1.0}],
         "pooled": {name: row(0.2) for name in POLICIES},
     }
     return {
@@ -84,7 +87,9 @@ def test_bill_and_carbon_have_to_hold_together(document):
 
 def test_it_counts_which_form_cost_less(document):
     pooled = document["tapes"][0]["pooled"]
-    pooled["eco-pulse-efficient"]["total_usd"], pooled["solar-window"]["total_usd"] = 9.0, 13.0
+    pooled["eco-pulse-efficient"]["saved_share_of_run_now"] = 0.3
+    pooled["solar-window"]["saved_share_of_run_now"] = -0.3
+    pooled["solar-window"]["total_usd"] = 1.0  # of the few runs that it finished
     text = savings_page([document])
     assert "cost less than GREEN at full power on 1 of 1 recordings" in text
     assert "A fixed solar window cost 30.0 % to 30.0 % more" in text
@@ -108,6 +113,25 @@ def test_results_of_different_jobs_are_refused(document):
     other["usd_per_tonne"] = 0.0
     with pytest.raises(InputError, match="different jobs"):
         savings_page([document, other])
+
+
+def test_results_of_different_deadlines_are_refused(document):
+    other = copy.deepcopy(document)
+    other["tapes"][0]["slacks"] = [{"slack": 2.0}]
+    with pytest.raises(InputError, match="other deadlines"):
+        savings_page([document, other])
+
+
+@pytest.mark.parametrize("content", [None, "no json", "{}", "[]"])
+def test_what_is_no_result_is_told_in_one_line(tmp_path, content):
+    path = tmp_path / "result.json"
+    if content is not None:
+        path.write_text(content)
+    run = subprocess.run(
+        [sys.executable, "-m", "carbonshift.backtest.savings_page", path], capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout, len(run.stderr.splitlines())) == (2, "", 1)
+    assert str(path) in run.stderr
 
 
 def test_results_that_lack_a_policy_are_refused(document):

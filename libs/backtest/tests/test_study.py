@@ -138,7 +138,8 @@ def test_the_best_static_cap_is_the_cheapest_of_those_in_time(whole):
     recording, options = whole.recording, whole.options
     for slack, results in whole.results.items():
         totals = {}
-        for limit, draw, speed in zip(RESNET18_V100.limits_w, RESNET18_V100.draws_w, RESNET18_V100.speeds, strict=True):
+        for limit in range(100, 251):
+            draw, speed = RESNET18_V100.draw_w(limit), RESNET18_V100.speed(limit)
             if (hours := 6.0 / speed) > 6.0 * (1 + slack):
                 continue
             shares = np.clip(hours - np.arange(int(hours) + 1), 0.0, 1.0)
@@ -266,3 +267,71 @@ def test_price_and_carbon_have_their_front(whole):
     assert costs[0] == pytest.approx(min(costs), rel=1e-3)
     assert carbon[-1] == pytest.approx(min(carbon), rel=1e-3)
     assert carbon[0] > carbon[-1]
+
+
+@pytest.mark.parametrize("hours", [0.5, 5.5, 6.0, 30.25])
+def test_by_the_same_clock_counts_what_had_been_done_by_then(whole, hours):
+    """Beside the schedule of each run, cut off at that moment."""
+    speeds = dict(zip(RESNET18_V100.limits_w, RESNET18_V100.speeds, strict=True))
+    for results in whole.results.values():
+        for result in results.values():
+            cut = result.runs.until(hours * HOUR)
+            for run in range(whole.starts.size):
+                joules = work = 0.0
+                for at, seconds, mode, limit_w, draw_w in result.runs.segments(run):
+                    done = min(max(hours * HOUR - at, 0.0), seconds)
+                    joules += done * draw_w
+                    work += done * speeds.get(limit_w, RESNET18_V100.speed(limit_w)) if mode == "running" else 0.0
+                assert cut.energy_j[run].sum() == pytest.approx(joules, abs=1e-3)
+                assert cut.work_seconds[run] == pytest.approx(work, abs=1e-6)
+
+
+def test_running_at_once_has_done_all_of_it_by_then_whatever_the_step(tmp_path):
+    pooled = tape_section(done_on(tape_of(tmp_path, rhythm, hours=72), work_seconds=0.5 * HOUR))["pooled"]
+    assert pooled["run-now"]["same_clock"]["work_share"] == 1.0
+    assert pooled["static-cap"]["same_clock"]["work_share"] == pytest.approx(RESNET18_V100.speeds[1], abs=0.2)
+    assert pooled["static-cap"]["same_clock"]["work_share"] < 1.0
+
+
+def test_who_is_late_has_saved_no_share_and_beaten_no_cap(whole):
+    section = tape_section(whole)
+    for name, row in section["pooled"].items():
+        late = sum(result.settled.late.sum() for result in (results[name] for results in whole.results.values()))
+        assert (row["timing_share"] is None) == (late > 0)
+        assert row["not_worse_than_cap_share"] <= 1 - late / row["runs"]
+
+
+def test_no_work_on_a_tape_of_one_tick_is_defined(tmp_path):
+    done = done_on(tape_of(tmp_path, rhythm, hours=1), work_seconds=0.0, slacks=(0.0,), starts=3)
+    assert list(done.starts) == [0, 0, 0]
+    assert all(row["finish_seconds"] == 0 for _, _, row in rows_of(done))
+
+
+def test_days_can_be_steps(tmp_path):
+    done = done_on(tape_of(tmp_path, rhythm, hours=60, step_seconds=86_400), work_seconds=48 * HOUR)
+    assert tape_section(done)["pooled"]["planner"]["late"] == 0
+
+
+def test_a_recording_is_named_by_its_file_whatever_dots_it_has(tmp_path):
+    assert tape_of(tmp_path, rhythm, hours=2).name == "made"
+    for path in list(tmp_path.iterdir()):
+        path.rename(path.with_name(path.name.replace("made", "grid.a")))
+    assert recorded(open_tape(tmp_path / "grid.a.csv")).name == "grid.a"
+
+
+def test_where_no_measured_cap_but_full_power_is_in_time_one_between_is(whole):
+    tight = done_on(whole.recording, policies=("static-cap",), slacks=(0.005, 0.1))
+    limits = [results["static-cap"].limit_w for results in tight.results.values()]
+    assert 150.0 < limits[0] < 250.0
+    assert RESNET18_V100.speed(limits[0]) == pytest.approx(1 / 1.005)
+    assert 125.0 < limits[1] <= 150.0
+    assert not any(results["static-cap"].settled.late.any() for results in tight.results.values())
+
+
+def test_a_run_that_the_tape_ends_before_is_late(tmp_path):
+    dear_for_ever = done_on(
+        tape_of(tmp_path, lambda hour: 20.0 if hour < 60 else 400.0, hours=90), policies=("eco-pulse",), starts=60
+    )
+    account = dear_for_ever.results[0.5]["eco-pulse"].settled
+    assert (~account.finished).any()
+    assert account.late[~account.finished].all()

@@ -20,7 +20,7 @@ def tape_table(tape: Mapping[str, Any]) -> RenderableType:
     table = Table(
         box=None,
         header_style="dim",
-        title=tape["tape"],
+        title=Text(tape["tape"]),
         title_style="bold",
         title_justify="left",
         padding=(0, 0, 0, 1),  # all of it fits into 80 columns
@@ -30,7 +30,7 @@ def tape_table(tape: Mapping[str, Any]) -> RenderableType:
     for column in COLUMNS:
         table.add_column(column, justify="right", no_wrap=True)
     for name, row in tape["pooled"].items():
-        late = f"{row['late']}" + (f" +{row['unfinished']}?" if row["unfinished"] else "")
+        late = f"{row['late']}" + (f"\n({row['unfinished']}?)" if row["unfinished"] else "")
         table.add_row(
             name,
             _percent(row["saved_share_of_run_now"]),
@@ -49,7 +49,7 @@ def tape_table(tape: Mapping[str, Any]) -> RenderableType:
         "saved: energy, carbon and GPU-hours. T = (cap - policy) / (cap - oracle)",
     ]
     if any(row["unfinished"] for row in tape["pooled"].values()):
-        lines.append("+n?: runs that the tape ends before; their starts are left out of the policy's row")
+        lines.append("(n?): of them the tape ends before; their starts are left out of the policy's row")
     return Group(table, *(Text(line, style="dim") for line in lines), Text())
 
 

@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,6 +35,8 @@ __all__ = ["backtest"]
 JOB_KEYS = ("hours", "power_w", "usd_per_gpu_hour", "curve")
 HOUR_SECONDS = 3_600.0
 LONGEST_HOURS = 10_000.0
+MOST_W = 1e5
+MOST_USD = 1e6
 
 
 def backtest(
@@ -52,7 +55,7 @@ def backtest(
     policy: Annotated[str, typer.Option(help="Policies with commas, or all.")] = "all",
     starts: Annotated[int, typer.Option(min=1, max=100_000, help="From how many starts the job is run.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Draws the starts.")] = 0,
-    usd_per_tonne: Annotated[float, typer.Option(min=0.0, help="Price of carbon.")] = 100.0,
+    usd_per_tonne: Annotated[str, typer.Option(metavar="X", help="Price of carbon.")] = "100",
     day_ahead: Annotated[
         bool, typer.Option("--day-ahead/--no-day-ahead", help="Whether published day-ahead prices are known.")
     ] = True,
@@ -62,9 +65,12 @@ def backtest(
 ) -> None:
     """Run recorded grids through the policies of the service: savings beside every baseline and perfect foresight."""
     options = _options(job, slack, policy, starts, seed, usd_per_tonne)
-    for name, path in (("--json", json_path), ("--html", html_path)):
-        _can_write(name, path)
     opened = [open_tape(find_tape(tape), skip_bad=skip_bad) for tape in tapes]
+    taken = {tape.path.resolve() for tape in opened}
+    for name, path in (("--json", json_path), ("--html", html_path)):
+        if path is not None:
+            _can_write(name, path, taken)
+            taken.add(path.resolve())
     sections: list[dict[str, Any]] = []
     sentences: list[str] = []
     for tape in opened:
@@ -100,7 +106,7 @@ def backtest(
         console.print(f"data: {json_path}", soft_wrap=True, markup=False)
 
 
-def _options(job: str, slack: str, policy: str, starts: int, seed: int, usd_per_tonne: float) -> StudyOptions:
+def _options(job: str, slack: str, policy: str, starts: int, seed: int, usd_per_tonne: str) -> StudyOptions:
     asked = {"hours": "24", "curve": "resnet18-v100", "usd_per_gpu_hour": "0"}
     for part in job.split(","):
         key, equals, text = (word.strip() for word in part.partition("="))
@@ -110,30 +116,27 @@ def _options(job: str, slack: str, policy: str, starts: int, seed: int, usd_per_
     if asked["curve"] not in CURVES:
         raise InputError(f"--job curve={asked['curve']!r} is not known", f"give one of {', '.join(CURVES)}")
     published = CURVES[asked["curve"]]
-    power_w = _number("--job power_w", asked.get("power_w", str(published.limits_w[-1])), math.inf)
-    if power_w == 0:
-        raise InputError("--job power_w is 0", "give the power limit of a board in W")
+    power_w = _number("--job power_w", asked.get("power_w", str(published.limits_w[-1])), MOST_W, least=1.0)
     return StudyOptions(
         work_seconds=_number("--job hours", asked["hours"], LONGEST_HOURS) * HOUR_SECONDS,
         published=published,
         power_w=power_w,
-        usd_per_gpu_hour=_number("--job usd_per_gpu_hour", asked["usd_per_gpu_hour"], math.inf),
+        usd_per_gpu_hour=_number("--job usd_per_gpu_hour", asked["usd_per_gpu_hour"], MOST_USD),
         slacks=tuple(sorted({_number("--slack", text, 1_000.0) for text in slack.split(",")})),
         policies=_policies(policy),
         starts=starts,
         seed=seed,
-        usd_per_tonne=usd_per_tonne,
+        usd_per_tonne=_number("--usd-per-tonne", usd_per_tonne, MOST_USD),
     )
 
 
-def _number(name: str, text: str, most: float) -> float:
+def _number(name: str, text: str, most: float, *, least: float = 0.0) -> float:
     try:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not (0 <= number <= most and math.isfinite(number)):
-        bound = f" up to {most:g}" if math.isfinite(most) else ""
-        raise InputError(f"{name} {text!r} does not fit", f"give a number from 0{bound}")
+    if not least <= number <= most:
+        raise InputError(f"{name} {text[:40]!r} does not fit", f"give a number from {least:g} to {most:g}")
     return number
 
 
@@ -149,9 +152,9 @@ def _policies(text: str) -> tuple[str, ...]:
     return names
 
 
-def _can_write(name: str, path: Path | None) -> None:
-    if path is None:
-        return
+def _can_write(name: str, path: Path, taken: AbstractSet[Path]) -> None:
+    if path.resolve() in taken:
+        raise InputError(f"{name} {path} is a file that is read or written already", "name another file")
     if path.is_dir() or not path.parent.is_dir():
         what = "is a folder" if path.is_dir() else f"there is no folder {path.parent}"
         raise InputError(f"{name} {path}: {what}", "name a file in a folder that exists")

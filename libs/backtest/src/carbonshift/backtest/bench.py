@@ -18,6 +18,7 @@ from carbonshift.backtest.settle import Settled, settled
 from carbonshift.common.plugins import load_plugin
 from carbonshift.common.power_curve import RESNET18_V100, PowerCurve
 from carbonshift.decide.planning.job import Device, Job, SwitchCosts
+from carbonshift.decide.planning.margin import LEAST_MARGIN_SECONDS
 from carbonshift.decide.policies.eco_pulse import EcoPulse
 from carbonshift.decide.policies.planner import Planner
 from carbonshift.decide.policy import JobPolicy, Policy
@@ -53,7 +54,7 @@ class StudyOptions:
     seed: int = 0
     usd_per_tonne: float = 100.0
     switches: SwitchCosts = field(default_factory=SwitchCosts)
-    margin_seconds: float = 36.0
+    margin_seconds: float = LEAST_MARGIN_SECONDS
 
     @property
     def curve(self) -> PowerCurve:
@@ -160,19 +161,23 @@ class Bench:
             yield slack, Result(runs=runs, settled=self._settled(runs, slack))
 
     def _of_best_cap(self) -> Iterator[tuple[float, Result]]:
-        """The one limit that costs least over all starts, of those that keep the deadline."""
-        count = self._recording.prices_usd_per_mwh.size
-        caps: dict[float, tuple[float, Runs]] = {}
-        for limit_w, speed in zip(self._curve.limits_w, self._curve.speeds, strict=True):
-            self._progress("static-cap", len(caps) / len(self._curve.speeds))
-            caps[limit_w] = speed, self._followed(np.full(count, limit_w))
-        for slack in self._options.slacks:
-            in_time = {
-                limit_w: Result(runs=runs, settled=self._settled(runs, slack), limit_w=limit_w)
-                for limit_w, (speed, runs) in caps.items()
-                if speed * (1.0 + slack) >= 1.0 - 1e-9  # rounding
-            }
-            yield slack, min(in_time.values(), key=lambda result: float(result.settled.total_usd.sum()))
+        """The one limit that costs least over all starts, of those that keep the deadline.
+
+        Between two measured limits draw and speed are straight lines, so that one of them takes the least energy for
+        the work, or else the lowest limit that keeps the deadline.
+        """
+        count, curve = self._recording.prices_usd_per_mwh.size, self._curve
+        caps: dict[float, Runs] = {}
+        for number, slack in enumerate(self._options.slacks):
+            self._progress("static-cap", number / len(self._options.slacks))
+            lowest_w = curve.limit_for(1.0 / (1.0 + slack))
+            in_time = []
+            for limit_w in sorted({lowest_w, *(limit_w for limit_w in curve.limits_w if limit_w > lowest_w)}):
+                if limit_w not in caps:
+                    caps[limit_w] = self._followed(np.full(count, limit_w))
+                runs = caps[limit_w]
+                in_time.append(Result(runs=runs, settled=self._settled(runs, slack), limit_w=limit_w))
+            yield slack, min(in_time, key=lambda result: float(result.settled.total_usd.sum()))
 
     def _of_planner(self, name: str, policy: JobPolicy, expectations: Expectations) -> Iterator[tuple[float, Result]]:
         options = self._options

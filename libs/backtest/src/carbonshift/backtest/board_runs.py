@@ -1,7 +1,7 @@
 """What boards did from their starts on, interval by interval, and what it took: the account of every policy."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +76,27 @@ class Runs:
         before = np.concatenate((np.zeros((parked.shape[0], 1), dtype=np.bool_), parked[:, :-1]), axis=1)
         begun: Numbers = (parked & (~before | self.starts_running)).sum(axis=1)
         return begun
+
+    def until(self, seconds: float) -> "Runs":
+        """What had been done so many seconds after each start."""
+        count = min(int(np.ceil(seconds / self.step_seconds - 1e-9)), self.switch_seconds.shape[1])
+        kept = replace(
+            self,
+            seconds=self.seconds[:, :count].copy(),
+            switch_seconds=self.switch_seconds[:, :count].copy(),
+            starts_running=self.starts_running[:, :count],
+        )
+        room = seconds - (count - 1) * self.step_seconds
+        if count == 0 or room >= self.step_seconds:
+            return kept
+        first = kept.starts_running[:, -1:]  # what is parked comes last then
+        parked, switch, modes = kept.seconds[:, -1, :1], kept.switch_seconds[:, -1:], kept.seconds[:, -1, 1:]
+        before = np.where(first, 0.0, parked + switch) + np.cumsum(modes, axis=1) - modes
+        worked = modes.sum(axis=1, keepdims=True)
+        kept.seconds[:, -1, 1:] = np.clip(room - before, 0.0, modes)
+        kept.seconds[:, -1, :1] = np.clip(room - np.where(first, worked + switch, 0.0), 0.0, parked)
+        kept.switch_seconds[:, -1:] = np.clip(room - np.where(first, worked, parked), 0.0, switch)
+        return kept
 
     def segments(self, run: int) -> Iterator[Segment]:
         """What the board of one run did, in order; alike neighbours are one segment."""

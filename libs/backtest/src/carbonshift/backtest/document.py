@@ -37,6 +37,7 @@ def accounting(study: Study) -> list[str]:
         "A limit is not a draw: what is paid for is the mean draw under the limit.",
         "The best static cap is the limit that costs least over all starts in time: it is chosen with hindsight.",
         "T, the timing share: (best static cap - policy) / (best static cap - perfect foresight), over all runs.",
+        "A policy that is late has no T.",
         "Intervals of 95 %: bootstrap over whole weeks, paired on the same starts.",
         "All of it is modelled: recorded prices and carbon intensities, and a published curve of draw and speed.",
     ]
@@ -114,22 +115,18 @@ def _summary(study: Study, name: str, slacks: Sequence[float]) -> dict[str, Any]
         "mean_hours": _mean(total(own, "finish_seconds") / len(slacks) / HOUR_SECONDS),
         "pauses_per_run": _mean(total(own, "pauses") / len(slacks)),
     }
-    seed = study.options.seed
+    seed, in_time = study.options.seed, not any(each.late.any() for each in own)
     for key, above, below in (
         ("saved_share_of_run_now", of_now - totals, of_now),
         ("saved_share_of_cap", of_cap - totals, of_cap),
-        ("timing_share", of_cap - totals, of_cap - total(oracle) if oracle else np.zeros_like(of_cap)),
+        ("timing_share", of_cap - totals, of_cap - total(oracle) if oracle and in_time else np.zeros_like(of_cap)),
     ):
         summary[key] = _ratio(above, below)
         summary[f"{key}_interval"] = interval_of_ratio(above, below, moments, seed)
     for key, attribute in (("bill_saved_share_of_run_now", "cost_usd"), ("carbon_saved_share_of_run_now", "carbon_g")):
         summary[key] = _ratio(total(now, attribute) - total(own, attribute), total(now, attribute))
-    pairs = [(each.total_usd[kept], other.total_usd[kept]) for each, other in zip(own, cap, strict=True)]
-    summary["not_worse_than_cap_share"] = _mean(
-        np.concatenate([each <= np.where(other > 0, other * AS_CHEAP, other) for each, other in pairs]).astype(
-            np.float64
-        )
-    )
+    not_worse = [_not_worse(each, other)[kept] for each, other in zip(own, cap, strict=True)]
+    summary["not_worse_than_cap_share"] = _mean(np.concatenate(not_worse).astype(np.float64))
     summary["spread_of_saving"] = _spread(of_cap, totals)
     parts = [split(each, other) for each, other in zip(own, now, strict=True)]
     causes = {part: float(sum(getattr(each, part)[kept].sum() for each in parts)) for part in PARTS}
@@ -138,23 +135,26 @@ def _summary(study: Study, name: str, slacks: Sequence[float]) -> dict[str, Any]
     return summary
 
 
+def _not_worse(run: Settled, cap: Settled) -> NDArray[np.bool_]:
+    """Which runs are in time and cost no more."""
+    limit = np.where(cap.total_usd > 0, cap.total_usd * AS_CHEAP, cap.total_usd)
+    fine: NDArray[np.bool_] = ~run.late & (run.total_usd <= limit)
+    return fine
+
+
 def _same_clock(study: Study, name: str, slacks: Sequence[float], kept: NDArray[np.bool_]) -> dict[str, float | None]:
     """In the time that running at once takes: what was done and what it took. Whoever waits has done less by then."""
-    options, recording = study.options, study.recording
-    span = options.work_seconds / recording.step_seconds
+    recording = study.recording
     sums = np.zeros((2, 3))
     for slack in slacks:
         for row, other in enumerate((name, "run-now")):
-            runs = study.results[slack][other].runs
-            count = min(int(np.ceil(span - 1e-9)), runs.switch_seconds.shape[1])
-            share = np.clip(span - np.arange(count), 0.0, 1.0)
-            at = np.minimum(runs.starts[:, None] + np.arange(count), recording.prices_usd_per_mwh.size - 1)
-            energy_j = (runs.energy_j[:, :count] * share)[kept]
-            work = ((runs.seconds[:, :count, 1:] @ np.array(runs.device.speeds)) * share)[kept]
+            runs = study.results[slack][other].runs.until(study.options.work_seconds)
+            steps = np.arange(runs.switch_seconds.shape[1])
+            at = np.minimum(runs.starts[:, None] + steps, recording.prices_usd_per_mwh.size - 1)
             sums[row] += (
-                (energy_j * recording.prices_usd_per_mwh[at][kept]).sum(),
-                (energy_j * recording.carbon_g_per_kwh[at][kept]).sum(),
-                work.sum(),
+                (runs.energy_j * recording.prices_usd_per_mwh[at])[kept].sum(),
+                (runs.energy_j * recording.carbon_g_per_kwh[at])[kept].sum(),
+                runs.work_seconds[kept].sum(),
             )
     own, now = sums
     return {

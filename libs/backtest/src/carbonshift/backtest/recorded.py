@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from carbonshift.common.errors import InputError
 from carbonshift.common.events import DayAheadPrices, GridTick
-from carbonshift.common.tape import Tape
+from carbonshift.common.tape import READERS, Tape
 from carbonshift.ingest.dayahead import published_days
 from carbonshift.ingest.replay import frame_of, span_of, ticks_of
 from carbonshift.ingest.settings import IngestSettings
@@ -41,7 +41,8 @@ class Recorded:
     @property
     def name(self) -> str:
         """The file's, without its endings."""
-        return self.tape.path.name.split(".", 1)[0]
+        name = self.tape.path.name
+        return next(name.removesuffix(suffix) for suffix in READERS if name.endswith(suffix))
 
     @property
     def step_seconds(self) -> int:

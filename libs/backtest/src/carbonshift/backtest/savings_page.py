@@ -1,6 +1,7 @@
 """What backtests came to, as a page of Markdown: `python -m carbonshift.backtest.savings_page RESULT.json ...`."""
 
 import json
+import math
 import shlex
 import sys
 from collections import Counter
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from carbonshift.common.errors import InputError
+from carbonshift.common.process import fail
 
 __all__ = ["savings_page"]
 
@@ -43,17 +45,28 @@ def savings_page(documents: Sequence[Mapping[str, Any]]) -> str:
         if any(document[key] != first[key] for key in ("job", "curve", "usd_per_tonne", "starts", "seed")):
             raise InputError("the results are of different jobs", "give results of one job, price of carbon and seed")
         for tape in document["tapes"]:
+            if _slacks(tape) != _slacks(first["tapes"][0]):
+                raise InputError(f"{tape['tape']} has other deadlines", "give results of the same --slack")
             if lacking := [name for name in NEEDED if name not in tape["pooled"]]:
                 raise InputError(f"{tape['tape']} lacks {', '.join(lacking)}", "run the backtest with --policy all")
     tapes = [tape for document in documents for tape in document["tapes"]]
-    once = list({tape["tape"]: tape for tape in reversed(tapes)}.values())[::-1]  # known prices or not: one grid
+    once = list({_grid(tape): tape for tape in reversed(tapes)}.values())[::-1]  # known prices or not: one grid
     parts = (_head(first, documents), _answer(once), _timing(tapes), _forms(once), _causes(once))
     return "\n".join(line for part in parts for line in part) + "\n"
 
 
+def _slacks(tape: Tape) -> list[float]:
+    return [each["slack"] for each in tape["slacks"]]
+
+
+def _grid(tape: Tape) -> tuple[str, ...]:
+    """What makes a recording another one."""
+    return tuple(str(tape[key]) for key in ("tape", "region", "from", "to", "step_seconds", "price_market"))
+
+
 def _head(first: Mapping[str, Any], documents: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     job, curve = first["job"], first["curve"]
-    yield "<!-- written by `make savings`: change the code or the results, not this page -->"
+    yield "<!-- written by carbonshift.backtest.savings_page: change the code or the results, not this page -->"
     yield "# What would have been saved"
     yield ""
     yield (
@@ -179,19 +192,22 @@ def _timing_row(tape: Tape) -> tuple[str, ...]:
 
 
 def _forms(tapes: Sequence[Tape]) -> Iterator[str]:
-    def total(tape: Tape, name: str) -> float:
-        return float(tape["pooled"][name]["total_usd"])
+    def dearer(tape: Tape, name: str) -> float:
+        """Than running at once from the same starts; infinite where that cost nothing to be a share of."""
+        saved = tape["pooled"][name]["saved_share_of_run_now"]
+        return math.inf if saved is None else -float(saved)
 
-    better = sum(total(tape, "eco-pulse-efficient") < total(tape, "eco-pulse") for tape in tapes)
-    dearer = [total(tape, "solar-window") / total(tape, "run-now") - 1.0 for tape in tapes]
-    beaten = sum(total(tape, "eco-pulse-efficient") > total(tape, "static-cap") for tape in tapes)
+    better = sum(dearer(tape, "eco-pulse-efficient") < dearer(tape, "eco-pulse") for tape in tapes)
+    window = [dearer(tape, "solar-window") for tape in tapes]
+    beaten = sum(dearer(tape, "eco-pulse-efficient") > dearer(tape, "static-cap") for tape in tapes)
     yield ""
     yield "## Which form of Eco-Pulse"
     yield ""
     yield (
         f"GREEN at the most efficient cap cost less than GREEN at full power on {better} of {len(tapes)} recordings;"
-        " set it with `CARBONSHIFT_GREEN_POWER_LIMIT_W`. A fixed solar window cost"
-        f" {_percent(min(dearer))} to {_percent(max(dearer))} more than running at once (negative: less)."
+        " set it with `CARBONSHIFT_GREEN_POWER_LIMIT_W`, and with `CARBONSHIFT_AMBER_POWER_LIMIT_W` AMBER no higher. A"
+        " fixed solar window cost"
+        f" {_percent(min(window))} to {_percent(max(window))} more than running at once (negative: less)."
         f" Even the better form cost more than the best static cap on {beaten} of {len(tapes)}: a threshold that waits"
         " without a plan pays for its parked watts. A job with a deadline is better off with the planner."
     )
@@ -199,10 +215,7 @@ def _forms(tapes: Sequence[Tape]) -> Iterator[str]:
     names = ("static-cap", "solar-window", "eco-pulse", "eco-pulse-efficient", "planner")
     yield from _table(
         ("recording", *(NAMES[name] for name in names)),
-        (
-            (_title(tape), *(_percent(total(tape, name) / total(tape, "run-now") - 1.0, signed=True) for name in names))
-            for tape in tapes
-        ),
+        ((_title(tape), *(_percent(dearer(tape, name), signed=True) for name in names)) for tape in tapes),
     )
     yield ""
     yield "Energy, carbon and GPU-hours against running at once at full power; negative: it costs less."
@@ -217,16 +230,18 @@ def _causes(tapes: Sequence[Tape]) -> Iterator[str]:
         (
             (
                 _title(tape),
-                *(
-                    _percent(tape["pooled"]["planner"]["split_usd"][cause] / tape["pooled"]["run-now"]["total_usd"])
-                    for cause in (*CAUSES, "total")
-                ),
+                *(_percent(_share_of_run_now(tape["pooled"]["planner"], cause)) for cause in (*CAUSES, "total")),
             )
             for tape in tapes
         ),
     )
     yield ""
     yield "Shares of what running at once costs; the causes sum to the total."
+
+
+def _share_of_run_now(row: Mapping[str, Any], cause: str) -> float | None:
+    now_usd = row["total_usd"] + row["split_usd"]["total"]
+    return row["split_usd"][cause] / now_usd if now_usd > 0 else None
 
 
 def _completed(row: Mapping[str, Any]) -> tuple[float | None, float | None]:
@@ -262,7 +277,7 @@ def _year(tape: Tape) -> str:
 
 
 def _percent(share: float | None, *, signed: bool = False) -> str:
-    if share is None:
+    if share is None or math.isinf(share):
         return "-"
     text = f"{share:+.1%}" if signed else f"{share:.1%}"
     return text.replace("%", " %")
@@ -277,10 +292,26 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[st
 
 def main() -> None:
     """Print the page of the results that are named."""
-    paths = [Path(argument) for argument in sys.argv[1:]]
+    try:
+        sys.stdout.write(savings_page(_documents([Path(argument) for argument in sys.argv[1:]])))
+    except InputError as error:
+        fail(error)
+
+
+def _documents(paths: Sequence[Path]) -> list[dict[str, Any]]:
     if not paths:
-        sys.exit("usage: python -m carbonshift.backtest.savings_page RESULT.json ...")
-    sys.stdout.write(savings_page([json.loads(path.read_text(encoding="utf-8")) for path in paths]))
+        raise InputError("no results", "give what `carbonshift backtest --json` wrote: RESULT.json ...")
+    return [_document(path) for path in paths]
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: {error}", "give what `carbonshift backtest --json` wrote") from error
+    if not isinstance(document, dict) or not document.get("tapes"):
+        raise InputError(f"{path} is no backtest", "give what `carbonshift backtest --json` wrote")
+    return document
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ class Settled:
     finished: NDArray[np.bool_]
     """False where the recording ended before the work was done; of such a run nothing is compared."""
     late: NDArray[np.bool_]
+    """Not done by the deadline: those that are not finished are, as a recording goes on until the last one."""
     work_seconds: Floats
     finish_seconds: Floats
     pauses: NDArray[np.intp]
@@ -91,7 +92,7 @@ def settled(
     finished = runs.work_seconds >= work_seconds * (1.0 - UNFINISHED)
     return Settled(
         finished=finished,
-        late=finished & (finish > deadline_seconds * (1.0 + UNFINISHED)),
+        late=~finished | (finish > deadline_seconds * (1.0 + UNFINISHED)),
         work_seconds=runs.work_seconds,
         finish_seconds=finish,
         pauses=runs.pauses,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from carbonshift.backtest.bench import Bench, Progress, Result, StudyOptions
 from carbonshift.backtest.recorded import Recorded
 from carbonshift.common.errors import InputError
+from carbonshift.decide.planning.errors import UnplannableError
 from carbonshift.decide.settings import DecideSettings
 
 __all__ = ["ParetoPoint", "Study", "study"]
@@ -25,7 +26,7 @@ class ParetoPoint:
 
     policy: str
     usd_per_tonne: float | None
-    """None where the price of carbon changes nothing."""
+    """None for those that are shown once, at the price asked for."""
     cost_usd: float
     carbon_kg: float
 
@@ -55,7 +56,8 @@ def starts_of(recording: Recorded, options: StudyOptions) -> Numbers:
     Raises: InputError where the recording is too short for one.
     """
     longest = max(options.deadline_seconds(slack) for slack in options.slacks)
-    room = recording.prices_usd_per_mwh.size - int(np.ceil(longest / recording.step_seconds - 1e-9)) + 1
+    needed = max(1, int(np.ceil(longest / recording.step_seconds - 1e-9)))
+    room = recording.prices_usd_per_mwh.size - needed + 1
     if room <= 0:
         raise InputError(
             f"{recording.tape.path}: {recording.prices_usd_per_mwh.size} intervals of {recording.step_seconds} s are"
@@ -74,8 +76,22 @@ def study(recording: Recorded, settings: DecideSettings, options: StudyOptions, 
         options: the job and what else is asked.
         progress: told what is being done, and which share of it is.
 
-    Raises: InputError for a policy that is not installed, or a tape that is too short.
+    Raises: InputError for a policy that is not installed, a tape that is too short, or steps that nobody can plan in.
     """
+    longest_switch = max(options.switches.pause_seconds, options.switches.resume_seconds)
+    if recording.step_seconds < longest_switch:
+        raise InputError(
+            f"{recording.tape.path}: steps of {recording.step_seconds} s are shorter than a pause or a resume,"
+            f" {longest_switch:g} s",
+            "give a tape of longer steps",
+        )
+    try:
+        return _study(recording, settings, options, progress)
+    except UnplannableError as error:
+        raise InputError(f"{recording.tape.path}: {error.problem}", error.remedy) from error
+
+
+def _study(recording: Recorded, settings: DecideSettings, options: StudyOptions, progress: Progress) -> Study:
     starts = starts_of(recording, options)
     bench = Bench(recording, settings, options, starts, progress)
     names = ("run-now", "static-cap", *(name for name in options.policies if name not in {"run-now", "static-cap"}))

@@ -39,6 +39,10 @@ class PowerCurve:
         low, high = self.limits_w[0], self.limits_w[-1]
         return low + power_fraction * (high - low)
 
+    def limit_for(self, speed: float) -> float:
+        """The lowest limit that gives `speed`; outside the measured ones the nearest."""
+        return _interpolate(speed, self.speeds, self.limits_w)
+
     def draw_w(self, limit_w: float) -> float:
         """Mean draw while training under `limit_w`; outside the measured limits that of the nearest."""
         return _interpolate(limit_w, self.limits_w, self.draws_w)

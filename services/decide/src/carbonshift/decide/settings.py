@@ -73,7 +73,7 @@ class RegionSettings(BaseModel):
     red_power_limit_w: PositiveFloat = 100.0
     """Setpoint of RED for the reference board, whose training waits."""
     static_cap_power_limit_w: PositiveFloat = 150.0
-    """For the policy `static-cap`: its one setpoint for the reference board, of whose limits it does most per joule."""
+    """For the policy `static-cap`: its one setpoint for the reference board; near it work takes least energy."""
     solar_window_from: time = time(9)
     """For the policy `solar-window`: the local time at which training may begin."""
     solar_window_to: time = time(16)

@@ -64,7 +64,7 @@ def _ranged(row: Mapping[str, Any], key: str, shown: Callable[[float | None], st
 
 
 def _late(row: Mapping[str, Any]) -> Cell:
-    return Cell(count(row["late"]), f"+{count(row['unfinished'])} unfinished" if row["unfinished"] else "")
+    return Cell(count(row["late"]), f"{count(row['unfinished'])} unfinished" if row["unfinished"] else "")
 
 
 def _sum(row: Mapping[str, Any], key: str) -> float | None:

@@ -166,7 +166,8 @@ class _Search:
         crossing, ceiling = bracket.crossing()
         one_sided = np.isinf(bracket.low) | np.isinf(bracket.high)
         narrow = bracket.high - bracket.low <= NARROW * np.abs(bracket.low)
-        closed = ~one_sided & ((ceiling - bound <= (BRACKET_OF_FREE if self.free else BRACKET) * self.scale) | narrow)
+        near = ceiling <= bound + (BRACKET_OF_FREE if self.free else BRACKET) * self.scale
+        closed = ~one_sided & (near | narrow)
         multipliers = np.where(closed | (not bisect), crossing, (bracket.low + bracket.high) / 2)
         self.span = np.where(one_sided, WIDER * self.span, self.span)
         outside = np.where(np.isinf(bracket.low), bracket.high - self.span, bracket.low + self.span)

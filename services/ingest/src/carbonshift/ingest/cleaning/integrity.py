@@ -128,7 +128,7 @@ def _medians(values: Values, day: int) -> Values:
 
 def _moving(statistic: Callable[..., Values], values: Values, day: int) -> Values:
     """A statistic of the trailing day; NaN until an eighth of it has been observed, however much is looked at."""
-    least = max(2, day // 8)
+    least = min(max(2, day // 8), day)
     if values.size < least:
         return np.full(values.size, np.nan)
     return statistic(values, min(day, values.size), least)
