@@ -49,7 +49,7 @@ def tape_table(tape: Mapping[str, Any]) -> RenderableType:
         "saved: energy, carbon and GPU-hours. T = (cap - policy) / (cap - oracle)",
     ]
     if any(row["unfinished"] for row in tape["pooled"].values()):
-        lines.append("(n?): of them the tape ends before; their starts are left out of the policy's row")
+        lines.append("(n?): the tape ends before those; their starts are left out of the row")
     return Group(table, *(Text(line, style="dim") for line in lines), Text())
 
 
