@@ -4,61 +4,80 @@ from datetime import UTC, datetime
 
 import pytest
 
-from carbonshift.gpu_worker.board import Board, LimitChange
+from carbonshift.gpu_worker.board import Board
 from carbonshift.gpu_worker.captured import CapturedLimits
 from carbonshift.gpu_worker.devices.simulated import SimulatedDevice
-from carbonshift.gpu_worker.errors import CapRefusedError, CapturedLimitError
+from carbonshift.gpu_worker.errors import CapRefusedError, CapturedLimitError, ForeignLimitError
+from carbonshift.gpu_worker.keeper import Keeper, LimitChange
+from carbonshift.gpu_worker.limits import OwnLimits
 
 UUID = "GPU-2f1c/odd name"
 
 
+class Counting(SimulatedDevice):
+    """With an energy counter, as a real one."""
+
+    counter_j = 1_000.0
+
+    def energy_j(self):
+        return self.counter_j
+
+
 @pytest.fixture
 def device():
-    device = SimulatedDevice(UUID)
+    device = Counting(UUID)
     device.set_power_limit_w(230.0)  # an operator's, below the default
     return device
 
 
-async def test_after_a_kill_the_next_start_restores_what_stood_before_the_first_cap(tmp_path, device):
-    killed = Board("simulated", device, CapturedLimits(tmp_path))
-    assert await killed.open() is None
-    await killed.cap(150.0)
-    await killed.cap(120.0)
-    started = Board("simulated", device, CapturedLimits(tmp_path))
-    assert await started.open() == LimitChange(from_w=120.0, to_w=230.0)
-    assert device.power_limit_w() == started.captured_w == 230.0
+def kept(device, folder):
+    keeper = Keeper(device, CapturedLimits(folder))
+    assert keeper.open() is None
+    return keeper
+
+
+async def boarded(device, folder, **options):
+    limits = OwnLimits([device], folder)
+    await limits.start()
+    board = Board(device, limits, **options)
+    await board.open()
+    return board
+
+
+def test_after_a_kill_the_next_start_restores_what_stood_before_the_first_cap(tmp_path, device):
+    killed = kept(device, tmp_path)
+    killed.cap(150.0)
+    killed.cap(120.0)
+    assert Keeper(device, CapturedLimits(tmp_path)).open() == LimitChange(from_w=120.0, to_w=230.0)
+    assert device.power_limit_w() == 230.0
     assert not list(tmp_path.iterdir())
 
 
-async def test_a_cap_never_rises_above_the_captured_limit(tmp_path, device):
-    board = Board("simulated", device, CapturedLimits(tmp_path))
-    await board.open()
-    await board.cap(150.0)
-    assert await board.cap(250.0) == LimitChange(from_w=150.0, to_w=230.0)
+def test_a_cap_never_rises_above_the_captured_limit(tmp_path, device):
+    keeper = kept(device, tmp_path)
+    keeper.cap(150.0)
+    assert keeper.cap(250.0) == LimitChange(from_w=150.0, to_w=230.0)
 
 
-async def test_a_board_that_was_never_capped_is_not_written_down(tmp_path, device):
-    board = Board("simulated", device, CapturedLimits(tmp_path))
-    await board.open()
-    assert await board.cap(230.2) is None
-    assert await board.restore() is None
+def test_a_board_that_was_never_capped_is_not_written_down(tmp_path, device):
+    keeper = kept(device, tmp_path)
+    assert keeper.cap(230.2) is None
+    assert keeper.restore() is None
     assert not list(tmp_path.iterdir())
 
 
-async def test_a_limit_that_an_operator_set_between_two_caps_is_the_one_to_go_back_to(tmp_path, device):
-    board = Board("simulated", device, CapturedLimits(tmp_path))
-    await board.open()
-    await board.cap(150.0)
-    await board.restore()
+def test_a_limit_that_an_operator_set_between_two_caps_is_the_one_to_go_back_to(tmp_path, device):
+    keeper = kept(device, tmp_path)
+    keeper.cap(150.0)
+    keeper.restore()
     device.set_power_limit_w(200.0)
-    assert await board.cap(120.0) == LimitChange(from_w=200.0, to_w=120.0)
-    assert await board.restore() == LimitChange(from_w=120.0, to_w=200.0)
+    assert keeper.cap(120.0) == LimitChange(from_w=200.0, to_w=120.0)
+    assert keeper.restore() == LimitChange(from_w=120.0, to_w=200.0)
 
 
-async def test_a_restore_that_is_refused_stays_to_be_done(tmp_path, device, monkeypatch):
-    board = Board("simulated", device, CapturedLimits(tmp_path))
-    await board.open()
-    await board.cap(150.0)
+def test_a_restore_that_is_refused_stays_to_be_done(tmp_path, device, monkeypatch):
+    keeper = kept(device, tmp_path)
+    keeper.cap(150.0)
 
     def refuse(limit_w: float) -> float:
         raise CapRefusedError(f"no {limit_w:g} W", "ask again")
@@ -66,9 +85,40 @@ async def test_a_restore_that_is_refused_stays_to_be_done(tmp_path, device, monk
     with monkeypatch.context() as patch:
         patch.setattr(device, "set_power_limit_w", refuse)
         with pytest.raises(CapRefusedError):
-            await board.restore()
+            keeper.restore()
         assert CapturedLimits(tmp_path).left_over(UUID) == 230.0
-    assert await board.restore() == LimitChange(from_w=150.0, to_w=230.0)
+    assert keeper.restore() == LimitChange(from_w=150.0, to_w=230.0)
+
+
+def test_somebody_else_s_limit_is_not_fought_and_not_undone(tmp_path, device):
+    keeper = kept(device, tmp_path)
+    keeper.cap(150.0)
+    device.set_power_limit_w(180.0)
+    with pytest.raises(ForeignLimitError, match="under 180 W") as raised:
+        keeper.cap(120.0)
+    assert raised.value.stands_w == device.power_limit_w() == 180.0
+    with pytest.raises(ForeignLimitError):
+        keeper.restore()
+    assert device.power_limit_w() == 180.0
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cap_lost_in_a_reload_of_the_driver_is_set_again_and_the_captured_limit_given_back(tmp_path, device):
+    keeper = kept(device, tmp_path)
+    keeper.cap(150.0)
+    device.counter_j = 0.0
+    device.set_power_limit_w(device.default_limit_w)
+    assert keeper.cap(150.0) == LimitChange(from_w=250.0, to_w=150.0)
+    assert keeper.restore() == LimitChange(from_w=150.0, to_w=230.0)
+
+
+def test_the_default_set_by_somebody_is_theirs_while_the_counter_counts_on(tmp_path, device):
+    keeper = kept(device, tmp_path)
+    keeper.cap(150.0)
+    device.counter_j += 1.0
+    device.set_power_limit_w(device.default_limit_w)
+    with pytest.raises(ForeignLimitError):
+        keeper.cap(150.0)
 
 
 def test_a_half_written_file_is_refused_with_its_name(tmp_path):
@@ -83,13 +133,41 @@ def test_a_half_written_file_is_refused_with_its_name(tmp_path):
     assert CapturedLimits(tmp_path / "none").left_over(UUID) is None
 
 
+async def test_a_foreign_limit_is_the_board_s_range_until_it_goes(tmp_path, device):
+    board = await boarded(device, tmp_path)
+    await board.cap(150.0)
+    device.set_power_limit_w(180.0)
+    assert await board.cap(150.0) is None  # nobody has looked yet
+    await board.read()
+    with pytest.raises(ForeignLimitError):
+        await board.cap(150.0)
+    assert (board.foreign, board.range.min_limit_w, board.range.max_limit_w) == (True, 180.0, 180.0)
+    assert await board.cap(120.0) is None
+    device.set_power_limit_w(150.0)
+    await board.read()
+    assert (board.foreign, board.range.min_limit_w, board.limit_w) == (False, 100.0, 150.0)
+    assert await board.restore() == LimitChange(from_w=150.0, to_w=230.0)
+
+
+async def test_caps_of_a_real_board_wait_for_their_turn_and_giving_back_does_not(tmp_path, device):
+    seconds = 100.0
+    board = await boarded(device, tmp_path, seconds_between_caps=1.0, monotonic_seconds=lambda: seconds)
+    assert await board.cap(150.0)
+    seconds = 100.4
+    assert await board.cap(120.0) is None
+    assert board.waits_seconds == pytest.approx(0.6)
+    assert device.power_limit_w() == 150.0
+    seconds = 101.0
+    assert await board.cap(120.0)
+    assert await board.restore() == LimitChange(from_w=120.0, to_w=230.0)
+
+
 async def test_energy_comes_from_the_counter_and_survives_its_reset(tmp_path, device, monkeypatch):
     """A driver reload puts the counter back to zero: the draw of that span is the power then read."""
     counts_j, seconds = iter([1_000.0, 3_000.0, 5.0]), iter([0.0, 10.0, 20.0])
-    monkeypatch.setattr(device, "energy_j", lambda: next(counts_j))
     monkeypatch.setattr(device, "power_w", lambda: 77.0)
-    board = Board("simulated", device, CapturedLimits(tmp_path), lambda: next(seconds))
-    await board.open()
+    board = await boarded(device, tmp_path, monotonic_seconds=lambda: next(seconds))
+    monkeypatch.setattr(device, "energy_j", lambda: next(counts_j))
     start = datetime(2025, 7, 1, 12, tzinfo=UTC)
     sums = [(await board.settle(start.replace(second=second))).energy_j for second in (0, 10, 20)]
     assert sums == [0.0, 2_000.0, 2_770.0]

@@ -1,7 +1,7 @@
 import pytest
 
 from carbonshift.common.errors import InputError
-from carbonshift.gpu_worker.devices.choice import choose_device
+from carbonshift.gpu_worker.devices.choice import choose_devices
 from carbonshift.gpu_worker.doctor import inspect_devices
 from carbonshift.gpu_worker.settings import GpuWorkerSettings
 
@@ -11,8 +11,8 @@ def settings(**given) -> GpuWorkerSettings:
 
 
 def test_the_uuid_names_the_board():
-    name, device = choose_device(settings(device_backend="simulated", device_uuid="SIM-bench"))
-    assert (name, device.uuid) == ("simulated", "SIM-bench")
+    backend, (device,) = choose_devices(settings(device_backend="simulated", device_uuid="SIM-bench"))
+    assert (backend.name, device.uuid) == ("simulated", "SIM-bench")
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_the_uuid_names_the_board():
 )
 def test_what_cannot_be_had_is_told_with_what_can(given, says):
     with pytest.raises(InputError) as raised:
-        choose_device(settings(**given))
+        choose_devices(settings(**given))
     assert says in str(raised.value)
 
 

@@ -24,10 +24,10 @@ from carbonshift.common.events import (
 )
 from carbonshift.common.readback import events_of
 from carbonshift.common.streams import declare_streams, stream_name, stream_of, token_durable
+from carbonshift.gpu_worker.agent import Agent
 from carbonshift.gpu_worker.outbox import Outbox
 from carbonshift.gpu_worker.settings import GpuWorkerSettings
 from carbonshift.gpu_worker.tokens import TokenClaim
-from carbonshift.gpu_worker.worker import Worker
 
 __all__ = ["build"]
 
@@ -40,13 +40,12 @@ log = logging.getLogger(__name__)
 
 
 def build(settings: GpuWorkerSettings | None = None) -> FastStream:
-    """Hold this host's GPU and the training on it to what its grid region and its site allow."""
+    """Hold this host's GPUs and the training on it to what its grid region and its site allow."""
     settings = settings or GpuWorkerSettings.load()
     prefix = settings.subject_prefix
     broker = connect(settings)
     outbox = Outbox(Outlet(broker, settings, WorkerEvent, WorkerTelemetry, JobStatus, DeadLetter))
-    worker = Worker(settings, outbox)
-    claim = TokenClaim(settings, worker, outbox)
+    agent = Agent(settings, outbox)
     parts: set[asyncio.Task[None]] = set()
     publishing: set[asyncio.Task[None]] = set()
 
@@ -61,7 +60,7 @@ def build(settings: GpuWorkerSettings | None = None) -> FastStream:
         title="follow the state of the grid",
     )
     async def on_state(state: GridState, message: NatsMessage) -> None:
-        await worker.on_state(state, message.raw_message.metadata.timestamp)
+        await agent.on_state(state, message.raw_message.metadata.timestamp)
 
     # Of every job in the fleet: which of them will train here nobody knows. A plan may come before its job joins.
     @broker.subscriber(
@@ -74,7 +73,7 @@ def build(settings: GpuWorkerSettings | None = None) -> FastStream:
         title="follow the plans of the jobs here",
     )
     async def on_plan(plan: JobPlan) -> None:
-        await worker.on_plan(plan)
+        await agent.on_plan(plan)
 
     # From the beginning: of several that overlap the last one is not all that is in force.
     @broker.subscriber(
@@ -87,7 +86,7 @@ def build(settings: GpuWorkerSettings | None = None) -> FastStream:
         title="keep to what others ask for",
     )
     async def on_target(target: PowerTarget) -> None:
-        await worker.on_target(target)
+        await agent.on_target(target)
 
     @broker.subscriber(
         WorkerTelemetry.subjects(prefix),
@@ -95,7 +94,7 @@ def build(settings: GpuWorkerSettings | None = None) -> FastStream:
         title="what the other boards of the site could draw",
     )
     async def on_board(telemetry: WorkerTelemetry) -> None:
-        await worker.on_board(telemetry)
+        await agent.on_board(telemetry)
 
     def spawn(work: Coroutine[None, None, None], among: set[asyncio.Task[None]]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -104,13 +103,15 @@ def build(settings: GpuWorkerSettings | None = None) -> FastStream:
 
     async def start() -> None:
         spawn(outbox.run(), publishing)
-        spawn(worker.watch_jobs(), parts)
-        spawn(worker.watch_time(), parts)
-        spawn(claim.run(await broker.connect()), parts)
+        spawn(agent.watch_jobs(), parts)
+        client = await broker.connect()
+        for worker in agent.workers:
+            spawn(worker.watch_time(), parts)
+            spawn(TokenClaim(settings, worker, outbox).run(client), parts)
 
     async def stop() -> None:
         await _cancel(parts)
-        await worker.close()
+        await agent.close()
         if publishing:
             await _last_words(outbox)
         await _cancel(publishing)
@@ -119,8 +120,8 @@ def build(settings: GpuWorkerSettings | None = None) -> FastStream:
         broker,
         on_startup=[
             partial(declare_streams, settings, [token_durable(settings.site)]),
-            worker.open,
-            partial(_hear_the_site, settings, worker),
+            agent.open,
+            partial(_hear_the_site, settings, agent),
         ],
         after_startup=[start],
         on_shutdown=[stop],
@@ -128,7 +129,7 @@ def build(settings: GpuWorkerSettings | None = None) -> FastStream:
     return app
 
 
-async def _hear_the_site(settings: GpuWorkerSettings, worker: Worker) -> None:
+async def _hear_the_site(settings: GpuWorkerSettings, agent: Agent) -> None:
     """What the other boards last said, as long as it counts: no watt of a target is taken twice."""
     stream = stream_name(WorkerTelemetry.stream, settings.subject_prefix)
     subject = WorkerTelemetry.subjects(settings.subject_prefix)
@@ -137,7 +138,7 @@ async def _hear_the_site(settings: GpuWorkerSettings, worker: Worker) -> None:
             client.jetstream(), WorkerTelemetry, stream, subject, DeliverPolicy.LAST_PER_SUBJECT
         ):
             age = datetime.now(UTC) - message.metadata.timestamp
-            await worker.on_board(telemetry, age.total_seconds())
+            await agent.on_board(telemetry, age.total_seconds())
 
 
 def _ended(app: FastStream, task: asyncio.Task[None]) -> None:

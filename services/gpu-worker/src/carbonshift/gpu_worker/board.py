@@ -1,4 +1,4 @@
-"""The one board in this worker's hands: its limit, its meter, and the limit to go back to."""
+"""One board in this worker's hands: its limit as we know it, and its meter."""
 
 import asyncio
 import time
@@ -6,27 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from carbonshift.common.events import EnergyBasis
-from carbonshift.gpu_worker.captured import CapturedLimits
+from carbonshift.common.energy_basis import EnergyBasis
 from carbonshift.gpu_worker.devices.device import Device
-from carbonshift.gpu_worker.errors import DeviceTroubleError
+from carbonshift.gpu_worker.errors import DeviceTroubleError, ForeignLimitError
+from carbonshift.gpu_worker.keeper import SAME_W, LimitChange
+from carbonshift.gpu_worker.limits import Limits
 from carbonshift.gpu_worker.meter import Load, Meter, modelled_draw_w, modelled_speed
 from carbonshift.gpu_worker.setpoint import BoardRange
 
-__all__ = ["Board", "LimitChange", "Reading"]
+__all__ = ["Board", "Reading"]
 
-SAME_W = 0.5
-"""Limits closer than this are one: how a driver rounds is not documented."""
 SHORTEST_MEAN_SECONDS = 0.5
 """Energy counters move every 10 to 100 ms: over less the mean power is noise."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitChange:
-    """A power limit that was set: as it stood, and as it was read back."""
-
-    from_w: float
-    to_w: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,63 +35,89 @@ class Board:
 
     def __init__(
         self,
-        backend: str,
         device: Device,
-        captured: CapturedLimits,
+        limits: Limits,
+        *,
+        seconds_between_caps: float = 0.0,
         monotonic_seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.backend, self.device = backend, device
-        self._captured = captured
+        self.device = device
+        self._limits, self._seconds_between_caps = limits, seconds_between_caps
         self._monotonic_seconds = monotonic_seconds
         self._load = Load.IDLE
-        self._capped = False
+        self._capped = self._doubted = False
+        self._set_w = 0.0
+        self._capped_at_seconds = -float("inf")
+        self._whole = self.range = BoardRange(min_limit_w=device.min_limit_w, max_limit_w=device.max_limit_w)
         self._counter: tuple[float, float] | None = None  # J and monotonic seconds at the last look
+        self.foreign = False
+        """Whether somebody else's limit stands, which is not fought: the range is where it stands."""
         self.meter: Meter | None = None
 
-    async def open(self) -> LimitChange | None:
-        """Read the limit to go back to; where an earlier run has left its cap, undo that first and return the change.
-
-        Raises: CapturedLimitError, CapRefusedError, DeviceTroubleError.
-        """
-        left_w = await asyncio.to_thread(self._captured.left_over, self.device.uuid)
-        self.limit_w = await asyncio.to_thread(self.device.power_limit_w)
-        self.captured_w = self.limit_w if left_w is None else left_w
-        self.range = BoardRange(min_limit_w=self.device.min_limit_w, max_limit_w=self.device.max_limit_w)
-        self._capped = left_w is not None
-        return await self.restore() if self._capped else None
+    async def open(self) -> None:
+        """Read the limit that stands, once whatever an earlier run left is undone. Raises: DeviceTroubleError."""
+        self.limit_w = self.captured_w = await asyncio.to_thread(self.device.power_limit_w)
 
     @property
     def energy_basis(self) -> EnergyBasis:
         """Where the energy comes from while event time is the wall clock's."""
         return self.device.energy_basis
 
-    async def cap(self, limit_w: float) -> LimitChange | None:
-        """Set `limit_w`, the captured limit being safe on disk before; None where it stands already.
+    @property
+    def waits_seconds(self) -> float:
+        """How long until the next cap may be set."""
+        return max(0.0, self._capped_at_seconds + self._seconds_between_caps - self._monotonic_seconds())
 
-        Raises: CapRefusedError, DeviceTroubleError.
+    async def cap(self, limit_w: float) -> LimitChange | None:
+        """Set `limit_w`, the captured limit being safe on disk before.
+
+        Returns: None where it stands already, or where the last one is so fresh that it `waits_seconds` for its turn.
+
+        Raises: ForeignLimitError, CapRefusedError, DeviceTroubleError, GuardError.
         """
-        if not self._capped:  # whoever set another limit meanwhile gets that one back
-            self.limit_w = self.captured_w = await asyncio.to_thread(self.device.power_limit_w)
+        if not self._capped:
+            self.captured_w = self.limit_w
         limit_w = min(limit_w, self.captured_w)
-        if abs(limit_w - self.limit_w) < SAME_W:
+        if self.foreign or (abs(limit_w - self.limit_w) < SAME_W and not self._doubted) or self.waits_seconds:
             return None
-        await asyncio.to_thread(self._captured.capture, self.device.uuid, self.captured_w)
-        self._capped = True
-        return await self._set(limit_w)
+        self._doubted = False
+        try:
+            change = await self._limits.cap(self.device.uuid, limit_w)
+        except ForeignLimitError as error:
+            self._yield_to(error.stands_w)
+            raise
+        if change:
+            if not self._capped:
+                self.captured_w = change.from_w
+            self._capped, self._capped_at_seconds = True, self._monotonic_seconds()
+            self.limit_w = self._set_w = change.to_w
+        return change
 
     async def restore(self) -> LimitChange | None:
-        """Set the captured limit, exactly, and have nothing left to go back to; None where it stood already.
+        """Give back the captured limit, exactly; None where it stood already, or somebody else's does.
 
-        Raises: CapRefusedError, DeviceTroubleError; the captured limit then stays on disk.
+        Raises: CapRefusedError, DeviceTroubleError, GuardError; it then stays to be given back.
         """
-        change = None if self.limit_w == self.captured_w else await self._set(self.captured_w)
-        await asyncio.to_thread(self._captured.forget, self.device.uuid)
-        self._capped = False
+        if not self._capped:
+            return None
+        try:
+            change = await self._limits.restore(self.device.uuid)
+        except ForeignLimitError as error:
+            self._yield_to(error.stands_w)
+            change = None
+        self.note_restored(change)
         return change
+
+    def note_restored(self, change: LimitChange | None) -> None:
+        """The limit has been given back."""
+        if not self.foreign:
+            self.limit_w = change.to_w if change else self.captured_w
+        self._capped = self.foreign = self._doubted = False
+        self.range = self._whole
 
     def give_up_limits(self) -> None:
         """The board refuses limits: from now on its range is where it stands."""
-        self.range = BoardRange(min_limit_w=self.limit_w, max_limit_w=self.limit_w)
+        self._whole = self.range = BoardRange(min_limit_w=self.limit_w, max_limit_w=self.limit_w)
 
     async def settle(self, now: datetime) -> Meter:
         """Count what was drawn and done up to `now`, in event time, under the limit and the load that held till now."""
@@ -118,7 +135,23 @@ class Board:
 
     async def read(self) -> Reading:
         """What it tells; None for what it does not."""
-        return await asyncio.to_thread(self._read)
+        reading = await asyncio.to_thread(self._read)
+        stands_w = reading.power_limit_w
+        if stands_w is None or abs(stands_w - self.limit_w) < SAME_W:
+            return reading
+        if not self._capped:
+            self.limit_w = stands_w
+        elif not self.foreign:
+            self._doubted = True  # whose it is shows at the next cap
+        elif abs(stands_w - self._set_w) < SAME_W:
+            self.foreign, self.limit_w, self.range = False, stands_w, self._whole
+        else:
+            self._yield_to(stands_w)
+        return reading
+
+    def _yield_to(self, stands_w: float) -> None:
+        self.foreign, self.limit_w = True, stands_w
+        self.range = BoardRange(min_limit_w=stands_w, max_limit_w=stands_w)
 
     def _read(self) -> Reading:
         device = self.device
@@ -132,11 +165,6 @@ class Board:
             enforced_limit_w=device.enforced_limit_w(),
             memory_used_bytes=device.memory_used_bytes(),
         )
-
-    async def _set(self, limit_w: float) -> LimitChange:
-        before_w = self.limit_w
-        self.limit_w = await asyncio.to_thread(self.device.set_power_limit_w, limit_w)
-        return LimitChange(from_w=before_w, to_w=self.limit_w)
 
     def _mean_power_w(self) -> float:
         """Since the last look: by the counter where there is one, else what it draws now, else what its model says."""

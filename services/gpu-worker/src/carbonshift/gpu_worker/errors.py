@@ -7,6 +7,8 @@ __all__ = [
     "CapturedLimitError",
     "ControlSocketError",
     "DeviceTroubleError",
+    "ForeignLimitError",
+    "GuardError",
     "JobUnknownError",
     "PauseInterruptedError",
     "PauseTimeoutError",
@@ -16,6 +18,18 @@ __all__ = [
 
 class CapRefusedError(CarbonShiftError):
     """The driver refused a power limit, and will again: published as WorkerEvent `cap_refused`, never a crash."""
+
+
+class ForeignLimitError(CarbonShiftError):
+    """Somebody else has set the board's limit since: it is reported, and not fought."""
+
+    def __init__(self, problem: str, remedy: str, stands_w: float) -> None:
+        super().__init__(problem, remedy)
+        self.stands_w = stands_w
+
+
+class GuardError(CarbonShiftError):
+    """There is nobody to give the limits back, so none are set."""
 
 
 class CapturedLimitError(CarbonShiftError):

@@ -30,6 +30,10 @@ class ModelledTraining:
         )
         return {self._job: view}
 
+    def holds(self, job: str) -> bool:  # noqa: ARG002
+        """Whether it waits."""
+        return self._run_state is RunState.PAUSED
+
     async def pause(self, job: str, timeout_seconds: float) -> PauseReceipt:  # noqa: ARG002  # as TrainingControl's
         """It waits."""
         self._run_state = RunState.PAUSED

@@ -27,7 +27,7 @@ class GpuWorkerSettings(Settings):
     device_backend: str = "auto"
     """`nvml`, `simulated` or any other that is installed; `auto` is nvml where it finds a board, else simulated."""
     device_uuid: str | None = None
-    """The board to drive; without it the first one found."""
+    """The board to drive; without it every one found."""
     parked_w: float | None = Field(default=None, gt=0)
     """Draw to count for a board whose training waits; without it the reference board's scaled to it."""
     control_socket: Path | None = None
@@ -36,6 +36,8 @@ class GpuWorkerSettings(Settings):
     """How long a training may take to come to rest: longer than its longest step."""
     telemetry_seconds: float = Field(default=5.0, gt=0)
     """At least this often, on the wall clock, telemetry is published; besides that at every state and every change."""
+    guard_lease_seconds: float = Field(default=10.0, ge=1)
+    """A worker that hangs for so long has its boards' limits given back by its guard."""
     replay_lease_seconds: float = Field(default=60.0, gt=0)
     """How long after the end of its interval, on the wall clock, a replayed state still holds."""
     modelled_job: bool = False

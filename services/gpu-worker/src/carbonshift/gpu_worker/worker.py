@@ -1,4 +1,4 @@
-"""One host's agent at work: states, plans, targets, tokens, jobs and time come in; limits, pauses and events go out.
+"""One board at work: states, plans, targets, tokens, jobs and time come in; limits, pauses and events go out.
 
 One at a time. Every judgement is in the pure modules (`orders`, `allowance`, `event_clock`, `lease`, `plans`,
 `site_limit`, `meter`, `job_work`); here is their order.
@@ -27,12 +27,13 @@ from carbonshift.common.events import (
     WorkerTelemetry,
 )
 from carbonshift.gpu_worker.allowance import Allowance, Verdict, follow, judge, take
-from carbonshift.gpu_worker.board import Board, LimitChange
-from carbonshift.gpu_worker.captured import CapturedLimits
-from carbonshift.gpu_worker.devices.choice import choose_device
+from carbonshift.gpu_worker.board import Board
+from carbonshift.gpu_worker.crew import Crew
 from carbonshift.gpu_worker.errors import (
     CapRefusedError,
     DeviceTroubleError,
+    ForeignLimitError,
+    GuardError,
     JobUnknownError,
     PauseInterruptedError,
     PauseTimeoutError,
@@ -40,7 +41,9 @@ from carbonshift.gpu_worker.errors import (
 )
 from carbonshift.gpu_worker.event_clock import EventClock
 from carbonshift.gpu_worker.job_work import JobWork
+from carbonshift.gpu_worker.keeper import LimitChange
 from carbonshift.gpu_worker.lease import lease_end
+from carbonshift.gpu_worker.log_book import LogBook
 from carbonshift.gpu_worker.meter import Load
 from carbonshift.gpu_worker.modelled_training import ModelledTraining
 from carbonshift.gpu_worker.orders import Mode, Order, lets_run, order
@@ -48,7 +51,7 @@ from carbonshift.gpu_worker.outbox import Outbox
 from carbonshift.gpu_worker.plans import Plans
 from carbonshift.gpu_worker.settings import GpuWorkerSettings
 from carbonshift.gpu_worker.site_limit import SiteLimit
-from carbonshift.gpu_worker.training_control import JobView, PauseReceipt, TrainingControl
+from carbonshift.gpu_worker.training_control import JobChange, JobView, PauseReceipt
 
 __all__ = ["Worker"]
 
@@ -60,18 +63,17 @@ log = logging.getLogger(__name__)
 class Worker:
     """Holds one board and the training on it to their allowance."""
 
-    _board: Board
     _allowance: Allowance
 
-    def __init__(self, settings: GpuWorkerSettings, outbox: Outbox) -> None:
+    def __init__(
+        self, settings: GpuWorkerSettings, outbox: Outbox, board: Board, crew: Crew, log_book: LogBook
+    ) -> None:
         self._settings = settings
         self._outbox = outbox
-        self._control = TrainingControl()
+        self._board, self._crew, self._log_book = board, crew, log_book
         self._modelled = ModelledTraining(settings.worker) if settings.modelled_job else None
         self._lock = asyncio.Lock()
         self._opened = self._closing = False
-        self._sequence = 0
-        self._started_at = datetime.now(UTC)
         self._state: GridState | None = None
         self._clock: EventClock | None = None
         self._lease_end: datetime | None = None
@@ -87,23 +89,17 @@ class Worker:
         self.changed = asyncio.Event()
         """Set once when something has changed, then replaced by a new one: take it before you look."""
 
-    async def open(self) -> None:
-        """Take the board, undo what an earlier run left on it, listen for training.
+    async def open(self, backend: str, undone: LimitChange | CarbonShiftError | None) -> None:
+        """Take the board, and say what it is and what was `undone` of an earlier run.
 
-        Raises: CarbonShiftError where there is no board, or no place to listen.
+        Raises: DeviceTroubleError.
         """
-        settings = self._settings
-        backend, device = await asyncio.to_thread(choose_device, settings)
-        board = self._board = Board(backend, device, CapturedLimits(settings.state_dir / "captured-limits"))
-        refusal: CapRefusedError | None = None
-        undone: LimitChange | None = None
-        try:
-            undone = await board.open()
-        except CapRefusedError as error:
-            refusal = error
+        board, device = self._board, self._board.device
+        await board.open()
+        if isinstance(undone, CarbonShiftError):
             board.give_up_limits()
         self._allowance = Allowance.at_start(
-            parked_w=settings.parked_w or device.curve.parked_w, floor_w=board.range.min_limit_w
+            parked_w=self._settings.parked_w or device.curve.parked_w, floor_w=board.range.min_limit_w
         )
         await self._settle()
         await self._event(
@@ -117,18 +113,18 @@ class Worker:
             parked_w=self._allowance.parked_w,
             energy_basis=device.energy_basis,
         )
-        if refusal:
-            await self._refused(refusal)
-        if undone:
+        if isinstance(undone, CarbonShiftError):
+            await self._refused(undone)
+        elif undone:
             await self._limit_event(WorkerEventKind.RESTORED, undone, "an earlier run ended without restoring it")
-        await asyncio.to_thread(settings.control_path.parent.mkdir, parents=True, exist_ok=True)
-        await self._control.start(settings.control_path)
         self._opened = True
 
-    async def close(self) -> None:
-        """Let training go on by itself, put the captured limit back, say so. Harmless where `open` did not get far."""
+    def stop(self) -> None:
+        """Do nothing more but `close`."""
         self._closing = True
-        await self._control.close()  # a pause under way ends here, and with it whoever holds the lock
+
+    async def close(self) -> None:
+        """Put the captured limit back and say so. Harmless where `open` did not get far."""
         if not self._opened:
             return
         async with self._lock:
@@ -161,27 +157,36 @@ class Worker:
     async def on_board(self, telemetry: WorkerTelemetry, age_seconds: float = 0.0) -> None:
         """Share targets with the other boards of the site: one has told, `age_seconds` ago, what it could draw."""
         board = (telemetry.worker, telemetry.device_uuid)
-        if telemetry.site != self._settings.site or board == (self._settings.worker, self._board.device.uuid):
+        if telemetry.site != self._settings.site or board == (self._settings.worker, self.uuid):
             return
         if self._site_limit.hear(board, telemetry.ceiling_w, time.monotonic() - age_seconds):
             await self._reconsider()
 
-    async def watch_jobs(self) -> None:
-        """Follow training processes as they join and leave, for ever."""
-        while True:
-            change = await self._control.changes.get()
-            async with self._lock:
-                job, here = change.view.job, change.view.job in self._control.jobs
-                await self._settle()
-                if change.kind == "joined":
-                    await self._job_status(change.view, RunState.RUNNING)
-                elif not here:
-                    self._told_several.discard(job)
-                    await self._job_status(change.view, RunState.ENDED)
-                    self._work = self._work.without(job)
-                await self._follow("job")
+    async def on_job(self, change: JobChange) -> None:
+        """A training process has joined or left this board."""
+        async with self._lock:
+            job = change.view.job
+            await self._settle()
+            if change.kind == "joined":
+                await self._job_status(change.view, RunState.RUNNING)
+            elif job not in self._crew.jobs:
+                self._told_several.discard(job)
+                await self._job_status(change.view, RunState.ENDED)
+                self._work = self._work.without(job)
+            await self._follow("job")
+            await self._telemetry()
+        self._notify()
+
+    async def on_restored(self, change: LimitChange | None, cause: str) -> None:
+        """The limit has been given back unasked: the guard had not heard of us, or had to be replaced."""
+        async with self._lock:
+            self._board.note_restored(change)
+            if change:
+                await self._limit_event(WorkerEventKind.RESTORED, change, cause)
+            if not self._closing:
+                await self._follow()
                 await self._telemetry()
-            self._notify()
+        self._notify()
 
     async def watch_time(self) -> None:
         """Notice what time alone changes, retry what has failed, publish telemetry and progress; for ever."""
@@ -196,6 +201,11 @@ class Worker:
                     await self._progress()
             self._notify()
             await self._next_look()
+
+    @property
+    def uuid(self) -> str:
+        """Of the board."""
+        return self._board.device.uuid
 
     @property
     def wants(self) -> bool:
@@ -335,7 +345,13 @@ class Worker:
             self._board.give_up_limits()
             self._refresh()
             return False
-        except DeviceTroubleError as error:
+        except ForeignLimitError as error:
+            await self._event(
+                WorkerEventKind.FOREIGN_LIMIT, stands_w=error.stands_w, problem=error.problem, remedy=error.remedy
+            )
+            self._refresh()
+            return False
+        except (DeviceTroubleError, GuardError) as error:
             log.warning("%s", error)
             return True
         if change:
@@ -348,7 +364,7 @@ class Worker:
         await self._settle()
         try:
             undone = await self._board.restore()
-        except (CapRefusedError, DeviceTroubleError) as error:
+        except (CapRefusedError, DeviceTroubleError, GuardError) as error:
             log.warning("the captured limit is not restored: %s", error)
             await self._refused(error)
         else:
@@ -357,9 +373,14 @@ class Worker:
 
     async def _pause(self, names: AbstractSet[str]) -> list[tuple[JobView, PauseReceipt]]:
         """Pause those of `names` that run; one that cannot be paused runs on, and is tried again."""
-        running = [view for view in self._jobs().values() if view.job in names and view.run_state is RunState.RUNNING]
-        receipts = await asyncio.gather(*(self._pause_one(view.job) for view in running))
-        return [(view, receipt) for view, receipt in zip(running, receipts, strict=True) if receipt]
+        training = self._training
+        loose = [
+            view
+            for view in self._jobs().values()
+            if view.job in names and (view.run_state is RunState.RUNNING or not training.holds(view.job))
+        ]
+        receipts = await asyncio.gather(*(self._pause_one(view.job) for view in loose))
+        return [(view, receipt) for view, receipt in zip(loose, receipts, strict=True) if receipt]
 
     async def _pause_one(self, job: str) -> PauseReceipt | None:
         try:
@@ -388,7 +409,7 @@ class Worker:
 
     async def _resume(self, names: AbstractSet[str]) -> None:
         for view in self._jobs().values():
-            if view.job not in names or view.run_state is RunState.RUNNING:
+            if view.job not in names or not self._training.holds(view.job):
                 continue
             try:
                 await self._training.resume(view.job)
@@ -407,9 +428,9 @@ class Worker:
             await self._job_status(view, RunState.RUNNING)
 
     @property
-    def _training(self) -> TrainingControl | ModelledTraining:
+    def _training(self) -> Crew | ModelledTraining:
         """Who trains here: processes, else the model where there is to be one."""
-        return self._modelled if self._modelled and not self._control.jobs else self._control
+        return self._modelled if self._modelled and not self._crew.jobs else self._crew
 
     def _jobs(self) -> Mapping[str, JobView]:
         return self._training.jobs
@@ -455,6 +476,8 @@ class Worker:
         wall, monotonic_seconds = datetime.now(UTC), time.monotonic()
         if self._lease_end and not self._lease_told:
             yield (self._lease_end - wall).total_seconds()
+        if self._board.waits_seconds:
+            yield self._board.waits_seconds
         if turn := self._site_limit.next_turn(wall):
             yield (turn - wall).total_seconds()
         if self._clock is None:
@@ -489,16 +512,15 @@ class Worker:
             worker=settings.worker,
             site=settings.site,
             region=settings.region,
-            device_uuid=self._board.device.uuid,
-            sequence=self._sequence,
-            started_at=self._started_at,
+            device_uuid=self.uuid,
+            sequence=next(self._log_book.sequence),
+            started_at=self._log_book.started_at,
             observed_at=self._now(),
             event=kind,
             detail=detail,
             replay=self._state.replay if self._state else None,
         )
-        self._sequence += 1
-        log.info("%s %s", kind, detail)
+        log.info("%s of %s %s", kind, self.uuid, detail)
         await self._outbox.put(event)
 
     async def _progress(self) -> None:
@@ -542,7 +564,7 @@ class Worker:
             worker=settings.worker,
             site=settings.site,
             region=settings.region,
-            device_uuid=board.device.uuid,
+            device_uuid=self.uuid,
             observed_at=now,
             power_w=reading.power_w,
             power_limit_w=reading.power_limit_w,

@@ -6,20 +6,12 @@ from typing import ClassVar
 
 from pydantic import NonNegativeFloat, NonNegativeInt
 
+from carbonshift.common.energy_basis import EnergyBasis
 from carbonshift.common.events.base import Event, Instant, Name
 from carbonshift.common.events.replay import Replay, mark
 from carbonshift.common.events.work import RunState
 
 __all__ = ["EnergyBasis", "WorkerEvent", "WorkerEventKind", "WorkerTelemetry"]
-
-
-class EnergyBasis(StrEnum):
-    """Where an energy figure comes from: a counter, power over time, an assumption, a device model."""
-
-    MEASURED = "measured"
-    INTEGRATED = "integrated"
-    ESTIMATED = "estimated"
-    MODELLED = "modelled"
 
 
 class WorkerEventKind(StrEnum):

@@ -1,6 +1,7 @@
-"""Which board a worker drives."""
+"""Which boards a worker drives."""
 
 import logging
+from collections.abc import Sequence
 
 from carbonshift.common.errors import InputError
 from carbonshift.common.plugins import load_plugin
@@ -8,7 +9,7 @@ from carbonshift.gpu_worker.devices.device import Backend, Device
 from carbonshift.gpu_worker.devices.report import Lack
 from carbonshift.gpu_worker.settings import GpuWorkerSettings
 
-__all__ = ["GROUP", "backend", "choose_device"]
+__all__ = ["GROUP", "backend", "choose_devices"]
 
 GROUP = "carbonshift.devices"
 AUTO = ("nvml", "simulated")
@@ -22,8 +23,8 @@ def backend(name: str, settings: GpuWorkerSettings) -> Backend:
     return made
 
 
-def choose_device(settings: GpuWorkerSettings) -> tuple[str, Device]:
-    """The backend's name and the board that `settings` ask for.
+def choose_devices(settings: GpuWorkerSettings) -> tuple[Backend, Sequence[Device]]:
+    """The backend and the boards that `settings` ask for: one by its UUID, else all that it finds.
 
     Raises: InputError where there is none, with what the backend says about it.
     """
@@ -34,12 +35,9 @@ def choose_device(settings: GpuWorkerSettings) -> tuple[str, Device]:
         devices = source.discover()
         wanted = [device for device in devices if settings.device_uuid in (None, device.uuid)]
         if wanted:
-            if len(wanted) > 1:
-                others = ", ".join(device.uuid for device in wanted[1:])
-                log.warning("driving %s; not driven: %s (one worker a board, by device_uuid)", wanted[0].uuid, others)
             if lacks:
                 log.warning("no board found by %s, going on with %s", AUTO[0], wanted[0].uuid)
-            return name, wanted[0]
+            return source, wanted
         if devices:
             found = ", ".join(device.uuid for device in devices)
             raise InputError(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from carbonshift.common.events import EnergyBasis
+from carbonshift.common.energy_basis import EnergyBasis
 from carbonshift.common.power_curve import PowerCurve
 from carbonshift.gpu_worker.devices.report import DeviceReport
 from carbonshift.gpu_worker.meter import Load
@@ -20,6 +20,10 @@ class Device(Protocol):
     @property
     def uuid(self) -> str:
         """Stays with the board; an index does not."""
+
+    @property
+    def pci_bus_id(self) -> str | None:
+        """Where it sits."""
 
     @property
     def name(self) -> str:
@@ -63,6 +67,12 @@ class Device(Protocol):
         Raises: CapRefusedError where it will not be had, DeviceTroubleError where it may the next time.
         """
 
+    def validate_energy(self) -> None:
+        """Watch the energy counter for half a second; one that stands still is not believed from then on."""
+
+    def process_ids(self) -> frozenset[int]:
+        """Of the processes that compute on it, as the driver's pid namespace has them."""
+
     def memory_used_bytes(self) -> int | None:
         """Of all processes on it."""
 
@@ -76,6 +86,10 @@ class Backend(Protocol):
     @property
     def name(self) -> str:
         """As registered."""
+
+    @property
+    def outlives_us(self) -> bool:
+        """Whether a limit stands on when this process ends: then a guard gives it back."""
 
     def discover(self) -> Sequence[Device]:
         """The boards that can be driven: those whose limit can be read. None is no error."""

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from carbonshift.common.events import EnergyBasis
+from carbonshift.common.energy_basis import EnergyBasis
 from carbonshift.common.power_curve import RESNET18_V100
 from carbonshift.gpu_worker.devices.curve import scaled
 from carbonshift.gpu_worker.devices.report import DeviceReport, Lack
 from carbonshift.gpu_worker.errors import CapRefusedError, DeviceTroubleError
 from carbonshift.gpu_worker.meter import Load
-from carbonshift.gpu_worker.settings import GpuWorkerSettings
+
+if TYPE_CHECKING:  # a guard imports this file, and shall stay small
+    from carbonshift.gpu_worker.settings import GpuWorkerSettings
 
 __all__ = ["NvmlBackend", "NvmlDevice"]
 
@@ -38,6 +40,7 @@ class NvmlDevice:
         self._nvml, self._handle = nvml, handle
         self.uuid = str(nvml.nvmlDeviceGetUUID(handle))
         self.name = str(nvml.nvmlDeviceGetName(handle))
+        self.pci_bus_id: str | None = None
         limit_w = self.power_limit_w()
         try:
             low, high = nvml.nvmlDeviceGetPowerManagementLimitConstraints(handle)
@@ -88,6 +91,13 @@ class NvmlDevice:
             raise DeviceTroubleError(problem, "it is tried again; if it stays so see dmesg for Xid errors") from error
         return self.power_limit_w()
 
+    def validate_energy(self) -> None:
+        """Watch the counter for half a second."""
+
+    def process_ids(self) -> frozenset[int]:
+        """Of what computes on it."""
+        return frozenset()
+
     def memory_used_bytes(self) -> int | None:
         """Of all processes."""
         memory = self._told(self._nvml.nvmlDeviceGetMemoryInfo)
@@ -108,8 +118,9 @@ class NvmlBackend:
     """The boards of this host. NVML stays open: without persistence a GPU's limits end with its last client."""
 
     name = "nvml"
+    outlives_us = True
 
-    def __init__(self, _settings: GpuWorkerSettings, nvml: Any = None) -> None:
+    def __init__(self, _settings: "GpuWorkerSettings | None" = None, nvml: Any = None) -> None:
         self._nvml = nvml
 
     def discover(self) -> list[NvmlDevice]:

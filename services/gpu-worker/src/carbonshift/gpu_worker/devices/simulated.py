@@ -1,6 +1,6 @@
 """A board that is a model: draw and speed as the reference board's, for laptops, tests and fleets yet to be."""
 
-from carbonshift.common.events import EnergyBasis
+from carbonshift.common.energy_basis import EnergyBasis
 from carbonshift.common.power_curve import RESNET18_V100, PowerCurve
 from carbonshift.gpu_worker.devices.report import DeviceReport
 from carbonshift.gpu_worker.errors import CapRefusedError
@@ -18,6 +18,7 @@ class SimulatedDevice:
     max_limit_w = 250.0
     default_limit_w = 250.0
     energy_basis = EnergyBasis.MODELLED
+    pci_bus_id = None
 
     def __init__(self, uuid: str, curve: PowerCurve = RESNET18_V100) -> None:
         self.uuid, self.curve = uuid, curve
@@ -30,6 +31,13 @@ class SimulatedDevice:
 
     def energy_j(self) -> None:
         """It has no counter: the meter makes its energy of its power and event time."""
+
+    def validate_energy(self) -> None:
+        """It has no counter to watch."""
+
+    def process_ids(self) -> frozenset[int]:
+        """No process computes on it."""
+        return frozenset()
 
     def power_limit_w(self) -> float:
         """The limit last set."""
@@ -61,6 +69,7 @@ class SimulatedBackend:
     """Always has one board, named after its worker."""
 
     name = "simulated"
+    outlives_us = False
 
     def __init__(self, settings: GpuWorkerSettings) -> None:
         self._uuid = f"SIM-{settings.worker}"

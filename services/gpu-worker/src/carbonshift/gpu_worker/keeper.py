@@ -1,0 +1,114 @@
+"""Caps one board and gives back what it had: the only writer of its limit. For stdlib and a driver alone."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from carbonshift.gpu_worker.captured import CapturedLimits
+from carbonshift.gpu_worker.errors import ForeignLimitError
+
+if TYPE_CHECKING:
+    from carbonshift.gpu_worker.devices.device import Device
+
+__all__ = ["SAME_W", "Keeper", "LimitChange"]
+
+SAME_W = 0.5
+"""Limits closer than this are one: how a driver rounds is not documented."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitChange:
+    """A power limit that was set: as it stood, and as it was read back."""
+
+    from_w: float
+    to_w: float
+
+
+class Keeper:
+    """What stood before the first cap is on the disk before that cap is set, and stays there until it stands again."""
+
+    def __init__(self, device: "Device", captured: CapturedLimits) -> None:
+        self.device, self._captured = device, captured
+        self._captured_w: float | None = None
+        """What to give back; None where nothing of ours stands."""
+        self._set_w: float | None = None
+        """Our cap, as it was read back; None where a run that has ended set it."""
+        self._energy_j: float | None = None
+
+    def open(self) -> LimitChange | None:
+        """Undo what a run that has ended left behind.
+
+        Raises: CapturedLimitError, CapRefusedError, DeviceTroubleError; then what is to be given back stays on disk.
+        """
+        self._captured_w = self._captured.left_over(self.device.uuid)
+        return self.restore()
+
+    def cap(self, limit_w: float) -> LimitChange | None:
+        """Set `limit_w`, or what was captured where that is less; None where it stands already.
+
+        Raises: ForeignLimitError where somebody else has set another limit since, which is left to stand;
+            CapRefusedError, DeviceTroubleError.
+        """
+        stands_w = self.device.power_limit_w()
+        if self._captured_w is None:  # whoever has set another limit since the last cap gets that one back
+            captured_w = stands_w
+        else:
+            self._refuse_foreign(stands_w)
+            captured_w = self._captured_w
+        limit_w = min(limit_w, captured_w)
+        if _alike(limit_w, stands_w):
+            return None
+        self._captured.capture(self.device.uuid, captured_w)
+        self._captured_w = captured_w
+        self._set_w = limit_w  # if the driver sets it and then fails to answer it is still ours
+        self._set_w = self._write(limit_w)
+        return LimitChange(from_w=stands_w, to_w=self._set_w)
+
+    def restore(self) -> LimitChange | None:
+        """Set the captured limit, exactly, and have nothing left to give back; None where it stands, or nothing was.
+
+        Raises: ForeignLimitError where somebody else has set another limit since: that is left to stand, and nothing
+            is left to give back; CapRefusedError, DeviceTroubleError, after which there still is.
+        """
+        if self._captured_w is None:
+            return None
+        stands_w = self.device.power_limit_w()
+        change = None
+        try:
+            self._refuse_foreign(stands_w)
+            if stands_w != self._captured_w:
+                change = LimitChange(from_w=stands_w, to_w=self._write(self._captured_w))
+        except ForeignLimitError:
+            self._forget()
+            raise
+        self._forget()
+        return change
+
+    def _refuse_foreign(self, stands_w: float) -> None:
+        """Raise ForeignLimitError where what stands is neither ours, nor captured, nor a driver's new beginning."""
+        ours = self._set_w is None or _alike(stands_w, self._set_w)
+        if ours or self._captured_w is None or _alike(stands_w, self._captured_w) or self._driver_began_anew(stands_w):
+            return
+        raise ForeignLimitError(
+            f"{self.device.uuid} is under {stands_w:g} W, which somebody else has set",
+            "find who sets power limits besides this worker (DCGM, a Slurm prolog, nvidia-powerd): it is not fought",
+            stands_w,
+        )
+
+    def _driver_began_anew(self, stands_w: float) -> bool:
+        """Whether the limit went with a reload of the driver: it is the default then, and the energy counter fell."""
+        energy_j = self.device.energy_j()
+        fell = energy_j is None or self._energy_j is None or energy_j < self._energy_j
+        return fell and _alike(stands_w, self.device.default_limit_w)
+
+    def _write(self, limit_w: float) -> float:
+        stands_w = self.device.set_power_limit_w(limit_w)
+        self._energy_j = self.device.energy_j()
+        return stands_w
+
+    def _forget(self) -> None:
+        self._captured.forget(self.device.uuid)
+        self._captured_w = self._set_w = None
+
+
+def _alike(one_w: float, other_w: float) -> bool:
+    return abs(one_w - other_w) < SAME_W
