@@ -2,7 +2,9 @@
 
 from carbonshift.common.process import run_service
 from carbonshift.gpu_worker.app import build
+from carbonshift.gpu_worker.privilege import keep_only_sys_admin
 from carbonshift.gpu_worker.settings import GpuWorkerSettings
 
 if __name__ == "__main__":
+    keep_only_sys_admin()  # before there is a second thread
     run_service(build, GpuWorkerSettings)

@@ -73,7 +73,7 @@ class Agent:
         for worker in workers:
             await worker.open(backend.name, undone[worker.uuid])
         await asyncio.to_thread(settings.control_path.parent.mkdir, parents=True, exist_ok=True)
-        await self._control.start(settings.control_path)
+        await self._control.start(settings.control_path, settings.control_group)
 
     async def close(self) -> None:
         """Let training go on by itself, put the captured limits back, say so. Harmless where `open` did not get far."""

@@ -38,7 +38,7 @@ __all__ = ["MESSAGE_BYTES", "main"]
 
 GROUP = "carbonshift.devices"
 MESSAGE_BYTES = 65_536
-PREDECESSOR_SECONDS = 10.0
+PREDECESSOR_SECONDS = 5.0
 """How long to wait for the guard of an agent that has just ended: it may still be giving back."""
 TRY_AGAIN_SECONDS = 1.0
 LAST_TRIES = 30

@@ -30,8 +30,8 @@ class Keeper:
         self.device, self._captured = device, captured
         self._captured_w: float | None = None
         """What to give back; None where nothing of ours stands."""
-        self._set_w: float | None = None
-        """Our cap, as it was read back; None where a run that has ended set it."""
+        self._ours_w: tuple[float, ...] = ()
+        """Our cap, as it was read back; both where it is not known whether one was set, none where an ended run did."""
         self._energy_j: float | None = None
 
     def open(self) -> LimitChange | None:
@@ -59,9 +59,10 @@ class Keeper:
             return None
         self._captured.capture(self.device.uuid, captured_w)
         self._captured_w = captured_w
-        self._set_w = limit_w  # if the driver sets it and then fails to answer it is still ours
-        self._set_w = self._write(limit_w)
-        return LimitChange(from_w=stands_w, to_w=self._set_w)
+        self._ours_w = (stands_w, limit_w)  # until the driver has answered
+        set_w = self._write(limit_w)
+        self._ours_w = (set_w,)
+        return LimitChange(from_w=stands_w, to_w=set_w)
 
     def restore(self) -> LimitChange | None:
         """Set the captured limit, exactly, and have nothing left to give back; None where it stands, or nothing was.
@@ -85,7 +86,7 @@ class Keeper:
 
     def _refuse_foreign(self, stands_w: float) -> None:
         """Raise ForeignLimitError where what stands is neither ours, nor captured, nor a driver's new beginning."""
-        ours = self._set_w is None or _alike(stands_w, self._set_w)
+        ours = not self._ours_w or any(_alike(stands_w, ours_w) for ours_w in self._ours_w)
         if ours or self._captured_w is None or _alike(stands_w, self._captured_w) or self._driver_began_anew(stands_w):
             return
         raise ForeignLimitError(
@@ -107,7 +108,7 @@ class Keeper:
 
     def _forget(self) -> None:
         self._captured.forget(self.device.uuid)
-        self._captured_w = self._set_w = None
+        self._captured_w, self._ours_w = None, ()
 
 
 def _alike(one_w: float, other_w: float) -> bool:

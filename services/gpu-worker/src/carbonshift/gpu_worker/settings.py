@@ -32,6 +32,8 @@ class GpuWorkerSettings(Settings):
     """Draw to count for a board whose training waits; without it the reference board's scaled to it."""
     control_socket: Path | None = None
     """Where training processes join; `control.sock` in the state folder unless set."""
+    control_group: str | None = None
+    """A group whose members may join, this worker being one of them; without it this user and root alone."""
     pause_timeout_seconds: float = Field(default=30.0, gt=0)
     """How long a training may take to come to rest: longer than its longest step."""
     telemetry_seconds: float = Field(default=5.0, gt=0)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import shutil
 import socket
 import struct
 import time
@@ -95,8 +96,8 @@ class JobChange:
 class _Process:
     """One training process: its connection, and the page shared with it."""
 
-    def __init__(self, hello: Hello, pid: int, connection: socket.socket, words: memoryview) -> None:
-        self.hello, self.pid, self.connection, self.words = hello, pid, connection, words
+    def __init__(self, hello: Hello, pid: int, uid: int, connection: socket.socket, words: memoryview) -> None:
+        self.hello, self.pid, self.uid, self.connection, self.words = hello, pid, uid, connection, words
         self.here = True
         self.releases = 0
         self.look = asyncio.Event()
@@ -159,7 +160,9 @@ class _Process:
 
 
 class TrainingControl:
-    """Listens for training processes of this user and root on a unix socket; pauses and resumes them by job.
+    """Listens for training processes on a unix socket; pauses and resumes them by job.
+
+    Of this user and root, or of the members of a group. A job is of the user whose process joined first.
 
     A paused process goes on by itself when this one dies, or when its event loop stands still for `lease_seconds`.
     """
@@ -169,6 +172,7 @@ class TrainingControl:
         self._processes: list[_Process] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._path: Path | None = None
+        self._grouped = False
         self.changes: asyncio.Queue[JobChange] = asyncio.Queue()
         """Processes that joined and left, in order."""
 
@@ -177,12 +181,13 @@ class TrainingControl:
         """The jobs that train here now, by name; read from memory without a system call."""
         return {job: self._members(job)[0].view(len(self._members(job))) for job in self._names()}
 
-    async def start(self, socket_path: Path) -> None:
-        """Listen at `socket_path`, for this user and root alone; a socket left by a dead agent is replaced.
+    async def start(self, socket_path: Path, group: str | None = None) -> None:
+        """Listen at `socket_path`, for this user and root, and for `group`; a socket left by a dead agent is replaced.
 
         Raises: ControlSocketError.
         """
-        listener = _listener(socket_path)
+        listener = _listener(socket_path, group)
+        self._grouped = group is not None
         self._path = socket_path
         self._spawn(self._accept(listener))
         self._spawn(self._beat())
@@ -314,9 +319,12 @@ class TrainingControl:
             if not part or len(line) > MESSAGE_BYTES:
                 raise ValueError("it did not say what it is")
         pid, uid = _peer(connection)
-        if uid not in (os.geteuid(), 0):
+        if uid not in (os.geteuid(), 0) and not self._grouped:  # else the kernel lets the group alone connect
             raise ValueError(f"this agent serves uid {os.geteuid()} and root, not uid {uid}")
         hello = Hello.of(line)
+        owners = {member.uid for member in self._members(hello.job)}
+        if owners - {uid}:
+            raise ValueError(f"job {hello.job} is of another user")
         page = create()
         try:
             welcome_page = os.dup(page)
@@ -326,7 +334,7 @@ class TrainingControl:
             welcome(connection, welcome_page)
         finally:
             os.close(welcome_page)
-        return _Process(hello, pid, connection, words)
+        return _Process(hello, pid, uid, connection, words)
 
     def _turn_away(self, connection: socket.socket, reason: Exception) -> None:
         log.warning("a training process is turned away: %s", reason)
@@ -362,14 +370,21 @@ def _peer(connection: socket.socket) -> tuple[int, int]:
     return pid, uid
 
 
-def _listener(path: Path) -> socket.socket:
-    """A listening, non-blocking socket at `path`, for this user and root. Raises ControlSocketError."""
+def _listener(path: Path, group: str | None) -> socket.socket:
+    """A listening, non-blocking socket at `path`, for this user, root and `group`. Raises ControlSocketError."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _take_over(path)
         listener.bind(str(path))
         path.chmod(0o600)  # before `listen`: until then nobody can connect
+        if group is not None:
+            shutil.chown(path, group=group)
+            path.chmod(0o660)
         listener.listen(128)
+    except LookupError as error:
+        listener.close()
+        path.unlink()
+        raise ControlSocketError(f"there is no group {group}", "make it, or name one that this worker is in") from error
     except OSError as error:
         listener.close()
         raise ControlSocketError(

@@ -1,0 +1,232 @@
+"""The guard against a driver at NVML's ABI: whatever becomes of the agent, the limit that was found is back."""
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from carbonshift.gpu_worker.devices.nvml import NvmlBackend
+from carbonshift.gpu_worker.errors import CapRefusedError, DeviceTroubleError, ForeignLimitError, GuardError
+from carbonshift.gpu_worker.keeper import LimitChange
+from carbonshift.gpu_worker.limits import GuardedLimits
+
+PATIENCE_SECONDS = 60.0
+LEASE_SECONDS = 2.0
+AGENT = """
+import asyncio, random, sys
+from pathlib import Path
+from carbonshift.gpu_worker.devices.nvml import NvmlBackend
+from carbonshift.gpu_worker.errors import GuardError
+from carbonshift.gpu_worker.limits import GuardedLimits
+
+async def main(folder, lease_seconds):
+    devices = NvmlBackend().discover()
+    limits = GuardedLimits("nvml", devices, Path(folder), lease_seconds=float(lease_seconds), restored=print)
+    await limits.start()
+    print("ready", flush=True)
+    capped = False
+    while True:
+        for device in devices:
+            try:
+                await limits.cap(device.uuid, random.uniform(200, 640))
+                capped or print("capped", flush=True)
+                capped = True
+                await asyncio.sleep(random.uniform(0, 0.01))
+            except GuardError:
+                await asyncio.sleep(0.05)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def agent(driver, folder, lease_seconds=LEASE_SECONDS):
+    return subprocess.Popen(
+        [sys.executable, "-c", AGENT, str(folder), str(lease_seconds)],
+        env=os.environ | driver.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def until(found):
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while not found():
+        assert time.monotonic() < give_up, "it has not come about"
+        time.sleep(0.01)
+
+
+def given_back(driver, folder):
+    """Every board has the limit it had, and no file says that there is something to give back."""
+    limits = [board.limit_mw for board in driver.state.board[: driver.state.boards]]
+    return set(limits) == {650_000} and not list(folder.glob("*"))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "captured"
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_whatever_ends_the_agent_the_limits_are_back(fake_nvml, folder, how):
+    driver = fake_nvml({}, {})
+    with agent(driver, folder) as process:
+        assert process.stdout.readline() == "ready\n"
+        assert process.stdout.readline() == "capped\n"
+        process.send_signal(how)
+        process.wait(PATIENCE_SECONDS)
+    until(lambda: given_back(driver, folder))
+
+
+def test_an_agent_that_hangs_loses_its_limits_after_the_lease_and_may_go_on(fake_nvml, folder):
+    driver = fake_nvml()
+    with agent(driver, folder) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.stdout.readline()
+        process.send_signal(signal.SIGSTOP)
+        until(lambda: given_back(driver, folder))
+        process.send_signal(signal.SIGCONT)
+        until(lambda: not given_back(driver, folder))
+        process.kill()
+    until(lambda: given_back(driver, folder))
+
+
+def test_both_killed_the_next_agent_s_guard_restores_first(fake_nvml, folder):
+    driver = fake_nvml()
+    with agent(driver, folder) as process:
+        process.stdout.readline()
+        process.stdout.readline()
+        guards = {call.pid for call in driver.calls("nvmlDeviceSetPowerManagementLimit")}
+        assert process.pid not in guards
+        for pid in guards:
+            os.kill(pid, signal.SIGKILL)
+        process.kill()
+    assert driver.board().limit_mw != 650_000
+    assert list(folder.iterdir())
+    sets = len(driver.calls("nvmlDeviceSetPowerManagementLimit"))
+    with agent(driver, folder) as process:
+        assert process.stdout.readline() == "ready\n"
+        assert driver.calls("nvmlDeviceSetPowerManagementLimit")[sets].argument == 650_000
+        process.kill()
+    until(lambda: given_back(driver, folder))
+
+
+def test_a_guard_that_is_killed_is_replaced_and_the_new_one_gives_back_first(fake_nvml, folder):
+    driver = fake_nvml()
+    with agent(driver, folder) as process:
+        process.stdout.readline()
+        process.stdout.readline()
+        (guard,) = {call.pid for call in driver.calls("nvmlDeviceSetPowerManagementLimit")}
+        os.kill(guard, signal.SIGKILL)
+        until(lambda: {call.pid for call in driver.calls("nvmlDeviceSetPowerManagementLimit")} - {guard})
+        first = next(call for call in driver.calls("nvmlDeviceSetPowerManagementLimit") if call.pid != guard)
+        assert first.argument == 650_000
+        process.kill()
+    until(lambda: given_back(driver, folder))
+
+
+def test_killed_at_random_moments_the_limit_is_back_every_time(fake_nvml, folder):
+    driver = fake_nvml()
+    driver.state.set_delay_us = 3_000
+    moments = random.Random(5)
+    for _ in range(5):
+        with agent(driver, folder) as process:
+            assert process.stdout.readline() == "ready\n"
+            time.sleep(moments.uniform(0, 0.05))
+            process.kill()
+        until(lambda: given_back(driver, folder))
+
+
+def test_a_second_agent_of_a_board_is_refused(fake_nvml, folder, tmp_path):
+    driver = fake_nvml()
+    with agent(driver, folder) as first:
+        first.stdout.readline()
+        second = agent(driver, tmp_path / "other")
+        _, complaint = second.communicate(timeout=PATIENCE_SECONDS)
+        assert f"another agent on this host drives {driver.uuid()}" in complaint
+        first.kill()
+    until(lambda: given_back(driver, folder))
+
+
+async def limits_of(driver, folder, monkeypatch, restored=lambda *_: None):
+    for name, value in driver.env.items():
+        monkeypatch.setenv(name, value)
+    devices = NvmlBackend().discover()
+    limits = GuardedLimits("nvml", devices, folder, lease_seconds=LEASE_SECONDS, restored=restored)
+    await limits.start()
+    return limits
+
+
+async def test_what_the_driver_refuses_is_told_as_it_is(nvml_here, folder, monkeypatch):
+    driver = nvml_here()
+    limits = await limits_of(driver, folder, monkeypatch)
+    uuid = driver.uuid()
+    assert await limits.cap(uuid, 300.0) == LimitChange(from_w=650.0, to_w=300.0)
+    driver.state.permitted = 0
+    with pytest.raises(CapRefusedError, match="CAP_SYS_ADMIN"):
+        await limits.cap(uuid, 400.0)
+    driver.state.permitted = 1
+    driver.fail("nvmlDeviceSetPowerManagementLimit", 999, times=1)
+    with pytest.raises(DeviceTroubleError, match="tried again"):
+        await limits.cap(uuid, 400.0)
+    driver.board().limit_mw = 500_000
+    with pytest.raises(ForeignLimitError) as raised:
+        await limits.cap(uuid, 400.0)
+    assert raised.value.stands_w == 500.0
+    await limits.close()
+    assert driver.board().limit_mw == 500_000
+
+
+async def test_a_board_that_hangs_does_not_keep_another_from_its_limit(nvml_here, folder, monkeypatch):
+    driver = nvml_here({}, {})
+    limits = await limits_of(driver, folder, monkeypatch)
+    driver.fail("nvmlDeviceSetPowerManagementLimit", 0, board=0, times=1, delay_seconds=5.0)
+    hanging = asyncio.create_task(limits.cap(driver.uuid(0), 300.0))
+    await asyncio.sleep(0.1)
+    assert await limits.cap(driver.uuid(1), 300.0) == LimitChange(from_w=650.0, to_w=300.0)
+    assert not hanging.done()
+    await hanging
+    await limits.close()
+    assert given_back(driver, folder)
+
+
+async def test_what_cannot_be_kept_safe_is_not_capped(nvml_here, folder, monkeypatch):
+    driver = nvml_here()
+    limits = await limits_of(driver, folder, monkeypatch)
+    (folder / f"{driver.uuid()}.part").mkdir(parents=True)  # as a full disk: nothing can be written there
+    with pytest.raises(GuardError, match="cannot be kept safe"):
+        await limits.cap(driver.uuid(), 300.0)
+    assert driver.board().limit_mw == 650_000
+    assert not driver.calls("nvmlDeviceSetPowerManagementLimit")
+    await limits.close()
+
+
+async def test_a_lost_board_is_trouble_and_gets_its_limit_once_it_is_back(nvml_here, folder, monkeypatch):
+    driver = nvml_here()
+    limits = await limits_of(driver, folder, monkeypatch)
+    await limits.cap(driver.uuid(), 300.0)
+    driver.board().lost = 1
+    with pytest.raises(DeviceTroubleError):
+        await limits.cap(driver.uuid(), 400.0)
+    closing = asyncio.create_task(limits.close())
+    await asyncio.sleep(0.1)
+    driver.board().lost = 0
+    await closing
+    assert given_back(driver, folder)
+
+
+def test_it_is_small():
+    """Stdlib and NVML alone: what it does not import cannot break it."""
+    script = textwrap.dedent("""
+        import sys
+        import carbonshift.gpu_worker.guard, carbonshift.gpu_worker.devices.nvml
+        print(*sorted({name.split(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)))
+    """)
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert {name for name in run.stdout.split() if not name.startswith(("_", "sitecustom", "carbonshift"))} == set()
