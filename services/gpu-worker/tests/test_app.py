@@ -294,6 +294,21 @@ async def test_a_plan_outranks_the_state_in_green_and_in_red(wire: Wire, broker_
         assert (await wire.allowance(175.0)).run_state is RunState.RUNNING
 
 
+@pytest.mark.parametrize(("fallback", "to_w"), [("restore", 250.0), ("cap", 100.0)])
+async def test_a_hold_that_outlasts_the_lease_ends_as_it_is_set_to(wire: Wire, broker_url, tmp_path, fallback, to_w):
+    async with worker(broker_url, tmp_path, stale_fallback=fallback):
+        await wire.publish(grid_state(valid_seconds=4.0), resume_token(1))
+        await wire.event(WorkerEventKind.RESUMED)
+        await wire.publish(grid_state(Pulse.UNKNOWN, minute=1, valid_seconds=60.0))
+        kind = WorkerEventKind.RESTORED if fallback == "restore" else WorkerEventKind.CAPPED
+        changed = await wire.event(kind)
+        assert (changed.detail["to_w"], changed.detail["cause"]) == (to_w, "fallback")
+        stood = await wire.until(WorkerTelemetry, lambda telemetry: telemetry.power_limit_w == to_w)
+        assert stood.run_state is RunState.RUNNING
+        await wire.publish(grid_state(epoch=1, minute=2, power_fraction=0.01))
+        await wire.until(WorkerTelemetry, lambda telemetry: telemetry.power_limit_w == pytest.approx(101.5, abs=1.5))
+
+
 async def test_a_plan_that_has_gone_stale_leaves_its_job_to_the_state(wire: Wire, broker_url, tmp_path):
     """And the steps of one turn by time alone, telemetry due or not."""
     async with worker(broker_url, tmp_path):

@@ -39,9 +39,10 @@ def state(pulse=Pulse.GREEN, fraction=1.0):
     )
 
 
-def told(pulse=Pulse.GREEN, modes=(None,), share_w=math.inf, fraction=1.0):
+def told(pulse=Pulse.GREEN, modes=(None,), share_w=math.inf, fraction=1.0, fallback_w=math.inf):
+    left = {"share_w": share_w, "fallback_w": fallback_w}
     held = pulse is Pulse.UNKNOWN
-    found = order(state(pulse, fraction), modes, held=held, board=BOARD, captured_w=250.0, share_w=share_w)
+    found = order(state(pulse, fraction), modes, held=held, board=BOARD, captured_w=250.0, **left)
     return found.cause, found.permitted, found.limit_w
 
 
@@ -58,6 +59,9 @@ def told(pulse=Pulse.GREEN, modes=(None,), share_w=math.inf, fraction=1.0):
         ({"pulse": Pulse.UNKNOWN, "modes": ["paused"]}, Cause.HOLD, False, math.inf),
         ({"pulse": Pulse.UNKNOWN, "share_w": 120.0}, Cause.TARGET, False, 120.0),
         ({"modes": [1.0], "share_w": 120.0}, Cause.TARGET, True, 120.0),
+        ({"pulse": Pulse.UNKNOWN, "fallback_w": 100.0}, Cause.FALLBACK, False, 100.0),
+        ({"pulse": Pulse.UNKNOWN, "fallback_w": 100.0, "share_w": 90.0}, Cause.TARGET, False, 90.0),
+        ({"fallback_w": 100.0}, Cause.STATE, True, 250.0),
         ({"modes": [0.0], "share_w": 120.0}, Cause.PLAN, True, 100.0),
         ({"modes": []}, Cause.STATE, False, 100.0),
         ({"pulse": Pulse.UNKNOWN, "modes": []}, Cause.STATE, False, 100.0),

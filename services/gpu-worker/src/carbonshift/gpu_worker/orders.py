@@ -22,6 +22,7 @@ class Cause(StrEnum):
     """Who has the last word, highest first."""
 
     TARGET = "target"
+    FALLBACK = "fallback"
     HOLD = "hold"
     PLAN = "plan"
     STATE = "state"
@@ -54,16 +55,20 @@ class Order:
     """The power limit they wish for while it runs; infinite under HOLD."""
     share_w: float = math.inf
     """What the lowest target in force leaves to this board; infinite without one."""
+    fallback_w: float = math.inf
+    """What is left of it once a hold has lasted too long; infinite where that is all."""
 
     @property
     def limit_w(self) -> float:
         """What the board may come to: a target lowers, and never raises."""
-        return min(self.wished_w, self.share_w)
+        return min(self.wished_w, self.share_w, self.fallback_w)
 
     @property
     def cause(self) -> Cause:
         """Whose word it is."""
-        return Cause.TARGET if self.share_w < self.wished_w else self.basis
+        if self.share_w < min(self.wished_w, self.fallback_w):
+            return Cause.TARGET
+        return Cause.FALLBACK if self.fallback_w < self.wished_w else self.basis
 
 
 def lets_run(state: GridState, mode: Mode | None) -> bool:
@@ -79,6 +84,7 @@ def order(
     board: BoardRange,
     captured_w: float,
     share_w: float = math.inf,
+    fallback_w: float = math.inf,
 ) -> Order:
     """The order of one board.
 
@@ -90,12 +96,15 @@ def order(
         board: its range.
         captured_w: the limit found before the first cap.
         share_w: what the lowest target in force leaves to this board.
+        fallback_w: what is left to it where a hold has lasted too long.
     """
     permit = Permit.of(state)
     if not modes:
         return Order(basis=Cause.STATE, permit=permit, permitted=False, wished_w=board.min_limit_w)
     if held:
-        return Order(basis=Cause.HOLD, permit=permit, permitted=False, wished_w=math.inf, share_w=share_w)
+        return Order(
+            basis=Cause.HOLD, permit=permit, permitted=False, wished_w=math.inf, share_w=share_w, fallback_w=fallback_w
+        )
     permitted, fraction, basis = max(_wish(state, mode) for mode in modes)  # one board: the job that wants most
     wished_w = setpoint_w(fraction, board, captured_w)
     return Order(basis=basis, permit=permit, permitted=permitted, wished_w=wished_w, share_w=share_w)

@@ -3,7 +3,7 @@
 import re
 import socket
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -42,6 +42,9 @@ class GpuWorkerSettings(Settings):
     """A worker that hangs for so long has its boards' limits given back by its guard."""
     replay_lease_seconds: float = Field(default=60.0, gt=0)
     """How long after the end of its interval, on the wall clock, a replayed state still holds."""
+    stale_fallback: Literal["hold", "restore", "cap"] = "hold"
+    """What follows once the last sound state's lease is over: all stays as it is, the board gets its own limit back
+    (which may be more than its site has granted), or its lowest one; training stays as it is."""
     modelled_job: bool = False
     """Act as if a job trained here while no training process does: for simulated fleets."""
 

@@ -6,6 +6,7 @@ One at a time. Every judgement is in the pure modules (`orders`, `allowance`, `e
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -46,7 +47,7 @@ from carbonshift.gpu_worker.lease import lease_end
 from carbonshift.gpu_worker.log_book import LogBook
 from carbonshift.gpu_worker.meter import Load
 from carbonshift.gpu_worker.modelled_training import ModelledTraining
-from carbonshift.gpu_worker.orders import Mode, Order, lets_run, order
+from carbonshift.gpu_worker.orders import Cause, Mode, Order, lets_run, order
 from carbonshift.gpu_worker.outbox import Outbox
 from carbonshift.gpu_worker.plans import Plans
 from carbonshift.gpu_worker.settings import GpuWorkerSettings
@@ -78,6 +79,7 @@ class Worker:
         self._clock: EventClock | None = None
         self._lease_end: datetime | None = None
         self._lease_told = False
+        self._sound_until: datetime | None = None
         self._plans = Plans()
         self._site_limit = SiteLimit()
         self._order: Order | None = None
@@ -273,6 +275,8 @@ class Worker:
         self._state = state
         self._lease_end = lease_end(state, wall, self._settings.replay_lease_seconds)
         self._lease_told = False
+        if state.state is not Pulse.UNKNOWN or self._sound_until is None:
+            self._sound_until = self._lease_end
 
     async def _reconsider(self) -> None:
         """Follow what has been heard, and say so where it has changed anything."""
@@ -295,6 +299,8 @@ class Worker:
         jobs = self._jobs()
         if not jobs:
             await self._uncap("no job")
+        elif self._falls_back("restore"):
+            await self._uncap(Cause.FALLBACK)
         elif self._allowance.running:
             if not await self._cap(cause):
                 return await self._follow(cause)
@@ -326,6 +332,7 @@ class Worker:
                 board=board.range,
                 captured_w=board.captured_w,
                 share_w=self._site_limit.share_w(self._ceiling_w(), datetime.now(UTC), time.monotonic()),
+                fallback_w=floor_w if self._falls_back("cap") else math.inf,
             )
             allowance = follow(allowance, self._order)
         self._allowance = allowance
@@ -459,6 +466,11 @@ class Worker:
     def _leased(self) -> bool:
         return self._lease_end is not None and datetime.now(UTC) < self._lease_end
 
+    def _falls_back(self, to: str) -> bool:
+        """Whether a hold has lasted longer than the lease of the last sound state, and `to` is what follows."""
+        over = self._sound_until is not None and datetime.now(UTC) >= self._sound_until
+        return over and self._settings.stale_fallback == to
+
     async def _next_look(self) -> None:
         """Return when telemetry is due, or something turns by time alone."""
         due_seconds = time.monotonic() + self._settings.telemetry_seconds
@@ -476,6 +488,8 @@ class Worker:
         wall, monotonic_seconds = datetime.now(UTC), time.monotonic()
         if self._lease_end and not self._lease_told:
             yield (self._lease_end - wall).total_seconds()
+        if self._sound_until and self._sound_until > wall:
+            yield (self._sound_until - wall).total_seconds()
         if self._board.waits_seconds:
             yield self._board.waits_seconds
         if turn := self._site_limit.next_turn(wall):
