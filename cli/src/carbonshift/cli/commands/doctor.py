@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -37,6 +38,8 @@ class Finding:
     verdict: str
     found: str
     remedy: str = ""
+    detail: dict[str, Any] | None = None
+    """All that is known, for programs."""
 
 
 def doctor(*, as_json: JsonFlag = False) -> None:
@@ -96,23 +99,30 @@ def _devices() -> Iterator[Finding]:
     for report in reports:
         what = f"device {report.name}" if report.uuid else f"devices by {report.backend}"
         if report.uuid:
-            yield Finding(what, "ok", f"{report.uuid}: {_abilities(report)}")
+            yield Finding(what, "ok", f"{report.uuid}: {_abilities(report)}", detail=asdict(report))
         for lack in report.lacks:
             yield Finding(what, "lack", lack.what, lack.remedy)
 
 
 def _abilities(report: DeviceReport) -> str:
-    """What it reads and sets, with its limits."""
-    able = {
-        "reads power": report.reads_power,
-        "counts energy": report.reads_energy,
-        "reads its limit": report.reads_limit,
-        "takes limits": report.sets_limit,
+    """By what it is made to draw less, its limits in W, and what it tells."""
+    limits = {
+        "limits": f"{_w(report.min_limit_w)} to {_w(report.max_limit_w)}",
+        "default": _w(report.default_limit_w),
+        "stands at": _w(report.power_limit_w),
+        "enforced": _w(report.enforced_limit_w),
+        "energy": str(report.energy_basis),
+        "power": "told" if report.reads_power else "not told",
+        "clocks": "lockable" if report.locks_clocks else "not lockable",
+        "persistence": {True: "on", False: "off", None: "not told"}[report.persistent],
+        "MIG instances": str(len(report.instances)),
+        "processes": str(report.processes),
     }
-    limits = (
-        f", {report.min_limit_w:.0f} to {report.max_limit_w:.0f} W" if report.min_limit_w and report.max_limit_w else ""
-    )
-    return ", ".join(name for name, can in able.items() if can) + limits
+    return f"{report.rung}; " + ", ".join(f"{name} {value}" for name, value in limits.items())
+
+
+def _w(watts: float | None) -> str:
+    return "not told" if watts is None else f"{watts:.0f} W"
 
 
 def _plugins() -> Iterator[Finding]:

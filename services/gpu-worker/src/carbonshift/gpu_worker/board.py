@@ -156,7 +156,7 @@ class Board:
     def _read(self) -> Reading:
         device = self.device
         try:
-            limit_w: float | None = device.power_limit_w()
+            limit_w = device.power_limit_w() if device.tells_limit else None
         except DeviceTroubleError:
             limit_w = None
         return Reading(

@@ -76,8 +76,9 @@ class Keeper:
         change = None
         try:
             self._refuse_foreign(stands_w)
-            if stands_w != self._captured_w:
-                change = LimitChange(from_w=stands_w, to_w=self._write(self._captured_w))
+            if stands_w != self._captured_w or not self._ours_w:  # what an ended run set may not show
+                written_w = self._write(self._captured_w)
+                change = LimitChange(from_w=stands_w, to_w=written_w) if written_w != stands_w else None
         except ForeignLimitError:
             self._forget()
             raise

@@ -42,6 +42,10 @@ class Device(Protocol):
         """What it boots with: not what to restore."""
 
     @property
+    def tells_limit(self) -> bool:
+        """Whether `power_limit_w` is what the board tells, or only what was last set here."""
+
+    @property
     def curve(self) -> PowerCurve:
         """Draw and speed by limit: a model of the board, or the reference board's scaled to it."""
 
@@ -81,7 +85,10 @@ class Device(Protocol):
 
 
 class Backend(Protocol):
-    """Where boards are found: what an entry point of `carbonshift.devices` makes of the worker's settings."""
+    """Where boards are found: what an entry point of `carbonshift.devices` makes of the worker's settings.
+
+    One whose limits outlive us is made of None besides, by the guard, and its module imports little.
+    """
 
     @property
     def name(self) -> str:

@@ -2,7 +2,7 @@
 
 from carbonshift.common.energy_basis import EnergyBasis
 from carbonshift.common.power_curve import RESNET18_V100, PowerCurve
-from carbonshift.gpu_worker.devices.report import DeviceReport
+from carbonshift.gpu_worker.devices.report import DeviceReport, Rung
 from carbonshift.gpu_worker.errors import CapRefusedError
 from carbonshift.gpu_worker.meter import Load, modelled_draw_w
 from carbonshift.gpu_worker.settings import GpuWorkerSettings
@@ -19,6 +19,7 @@ class SimulatedDevice:
     default_limit_w = 250.0
     energy_basis = EnergyBasis.MODELLED
     pci_bus_id = None
+    tells_limit = True
 
     def __init__(self, uuid: str, curve: PowerCurve = RESNET18_V100) -> None:
         self.uuid, self.curve = uuid, curve
@@ -86,10 +87,9 @@ class SimulatedBackend:
                 backend=self.name,
                 uuid=device.uuid,
                 name=device.name,
+                rung=Rung.POWER_LIMIT,
                 reads_power=True,
-                reads_energy=False,
-                reads_limit=True,
-                sets_limit=True,
+                energy_basis=device.energy_basis,
                 min_limit_w=device.min_limit_w,
                 max_limit_w=device.max_limit_w,
                 default_limit_w=device.default_limit_w,
