@@ -87,7 +87,14 @@ def measured(heard: Heard, step_seconds: int) -> str:
 
 def _told(starts: np.ndarray, prices: np.ndarray, carbon: np.ndarray) -> Heard:
     nothing = np.zeros(starts.size, dtype=np.bool_)
-    return Heard(starts=starts, prices_usd_per_mwh=prices, carbon_g_per_kwh=carbon, held=nothing, doubted=nothing)
+    return Heard(
+        starts=starts,
+        interval_seconds=300,
+        prices_usd_per_mwh=prices,
+        carbon_g_per_kwh=carbon,
+        held=nothing,
+        doubted=nothing,
+    )
 
 
 def _tick(heard: Heard, at: int, step_seconds: int) -> GridTick:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from carbonshift.common.events import Pulse, Quality, Replay
+from carbonshift.common.events import PriceMarket, Pulse, Quality, Replay
 from carbonshift.decide.machine import RegionMemory, step
 from carbonshift.decide.policies.eco_pulse import EcoPulse
 from carbonshift.decide.settings import DecideSettings
@@ -91,6 +91,23 @@ def test_a_price_that_is_spoken_against_is_not_critical(warm, tick):
     assert states[0].state is Pulse.UNKNOWN
     _, states, _ = run([tick(number, 5_000.0, 100.0, issues=("carbon_flat",))], memory)
     assert states[0].state is Pulse.RED
+
+
+def test_a_few_values_of_another_market_are_no_past_to_judge_by(warm, tick):
+    """Two of them make a norm, by which the lower one is the cheapest there ever was."""
+    memory, number = warm
+    ticks = [tick(number + n, 180.0 - 0.1 * n, price_market=PriceMarket.DAY_AHEAD) for n in range(4)]
+    _, states, _ = run(ticks, memory)
+    assert [state.state for state in states] == [Pulse.AMBER] * 4
+    assert {state.reasons for state in states} == {("warming_up",)}
+
+
+def test_a_few_values_after_a_long_silence_are_none_either(warm, tick):
+    memory, number = warm
+    silent = [tick(number + n, None) for n in range(110)]
+    again = [tick(number + 110 + n, 40.0 - n) for n in range(4)]
+    _, states, _ = run(silent + again, memory)
+    assert [state.state for state in states[-4:]] == [Pulse.AMBER] * 4
 
 
 def test_the_lease_counts_from_when_the_source_was_read(warm, tick):
@@ -208,13 +225,13 @@ def test_a_tape_of_one_tick(tick, pair, state, reasons, run_at_w):
     assert [t.previous for t in transitions] == [None]
 
 
-def test_a_tape_that_begins_with_missing_values_is_unknown_until_it_has_a_spread(tick):
-    """The span of the warm-up passes without a value; one value alone has no place among others."""
+def test_a_tape_that_begins_with_missing_values_warms_up_once_they_come(tick):
+    """The span of the warm-up passes without a value: a few have no past to be placed in."""
     missing = [tick(n, None, 300.0 + n) for n in range(20)]
-    _, states, _ = run([*missing, tick(20, 30.0, 300.0), tick(21, 31.0, 300.0)])
+    _, states, _ = run([*missing, *(tick(20 + n, 30.0 + n, 300.0) for n in range(5))])
     assert {s.state for s in states[:20]} == {Pulse.UNKNOWN}
-    assert (states[20].state, states[20].reasons) == (Pulse.UNKNOWN, ("signal_flat",))
-    assert states[21].score is not None
+    assert {(s.state, s.reasons) for s in states[20:24]} == {(Pulse.AMBER, ("warming_up",))}
+    assert states[24].score is not None
 
 
 def test_after_a_gap_longer_than_the_window_it_warms_up_again(warm, tick):

@@ -147,10 +147,27 @@ def test_prices_of_tomorrow_heard_before_the_first_price_say_nothing_of_now(tick
     assert outlook.ahead() is None
     for one in (outlook, Outlook.restored(outlook.to_bytes())):
         one.hear(an_hour(tick, 12, 50.0))
-        ahead = one.ahead()
-        assert ahead.price_now_usd_per_mwh == 50.0
-        assert ahead.prices_usd_per_mwh[:11, 0] == pytest.approx(50.0)
-        assert ahead.prices_usd_per_mwh[11:35, 0].tolist() == [90.0 + n for n in range(24)]
+        assert one.ahead().price_now_usd_per_mwh == 50.0
+        assert one.ahead().prices_usd_per_mwh[:11, 0] == pytest.approx(50.0)
+        for hour in range(13, 24):
+            one.hear(an_hour(tick, hour, 50.0))
+        assert one.ahead().prices_usd_per_mwh[:24, 0].tolist() == [90.0 + n for n in range(24)]
+
+
+def test_prices_beyond_a_hole_wait_until_ticks_have_told_what_is_in_it(tick):
+    """A guess for hours that nobody has published must not stand in the way of what they come to cost."""
+    outlook = heard(tick)
+    outlook.hear_published(published(tick, 72, [90.0] * 24))
+    for hour in range(48, 72):
+        outlook.hear(an_hour(tick, hour, 500.0))
+        assert outlook.ahead().price_now_usd_per_mwh == 500.0
+    assert outlook.ahead().prices_usd_per_mwh[:24, 0].tolist() == [90.0] * 24
+
+
+def test_finer_prices_are_averaged(tick):
+    outlook = heard(tick)
+    outlook.hear_published(published(tick, 48, [10.0, 20.0, 30.0, 40.0] * 24, step_seconds=900))
+    assert outlook.ahead().prices_usd_per_mwh[:24, 0].tolist() == [25.0] * 24
 
 
 def test_prices_of_a_day_that_has_begun_tell_its_earlier_hours_too(tick):

@@ -5,7 +5,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from carbonshift.common.events import CarbonBasis, GridForecast
+from carbonshift.common.events import CarbonBasis, DayAheadPrices, GridForecast, PriceMarket
 from carbonshift.decide.planning.outlook import Outlook
 from carbonshift.decide.planning.seasonal import Clock
 
@@ -105,3 +105,19 @@ def test_within_the_hour_its_quantiles_are_the_nodes(tick):
     assert nodes[2] == pytest.approx(0.0)
     assert (np.diff(nodes) > 0).all()
     assert nodes[3] / nodes[1] == pytest.approx(-9 / 5)
+
+
+def test_what_is_published_stays_and_what_lies_beyond_it_is_believed_in_its_own_hours(tick):
+    outlook = Outlook(Clock(step_seconds=3_600))
+    for hour in range(HOURS):
+        outlook.hear(an_hour(tick, hour, price_market=PriceMarket.DAY_AHEAD))
+        next_hours = DayAheadPrices(
+            region="caiso",
+            published_at=tick(12 * hour).interval_start,
+            step_seconds=3_600,
+            first_interval_start=tick(12 * (hour + 1)).interval_start,
+            prices_usd_per_mwh=(price(hour + 1), price(hour + 2)),
+        )
+        outlook.hear_published(next_hours)
+        outlook.hear_forecast(forecast(tick, hour))
+    assert outlook.ahead().prices_usd_per_mwh[:4, 0] == pytest.approx([price(HOURS + n) for n in range(4)])

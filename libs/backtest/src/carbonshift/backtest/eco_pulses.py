@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from carbonshift.backtest.window_order import kth_smallest
 from carbonshift.common.errors import InputError
 from carbonshift.common.events import GridTick, Pulse, Quality
-from carbonshift.decide.policies.eco_pulse import FEWEST_VALUES
+from carbonshift.decide.policies.eco_pulse import FEWEST_VALUES, WARM_SHARE
 from carbonshift.decide.settings import DecideSettings
 from carbonshift.decide.trust import doubts
 
@@ -34,6 +34,7 @@ class Heard:
 
     starts: Seconds
     """Unix seconds of the interval starts, rising; intervals may be absent."""
+    interval_seconds: int
     prices_usd_per_mwh: Floats
     """NaN = missing, or spoken against."""
     carbon_g_per_kwh: Floats
@@ -67,6 +68,8 @@ class Standing:
     """NaN = the value, or its window, does not tell."""
     optimal: Floats
     has_spread: Flags
+    told: Places
+    """How many values the window holds."""
 
 
 def heard_of(ticks: Iterable[GridTick]) -> Heard:
@@ -82,6 +85,7 @@ def heard_of(ticks: Iterable[GridTick]) -> Heard:
             raise InputError(f"{tick.id} changes market or carbon basis", "decide such ticks with offline_states")
     return Heard(
         starts=np.array([int(tick.interval_start.timestamp()) for tick in told], dtype=np.int64),
+        interval_seconds=told[0].interval_seconds,
         prices_usd_per_mwh=np.array([tick.sound_price_usd_per_mwh for tick in told], dtype=np.float64),
         carbon_g_per_kwh=np.array([tick.sound_carbon_g_per_kwh for tick in told], dtype=np.float64),
         held=np.array([Quality.HELD in {tick.price_quality, tick.carbon_quality} for tick in told]),
@@ -99,7 +103,9 @@ def eco_pulses(heard: Heard, settings: DecideSettings) -> EcoPulses:
     starts, prices, carbon = heard.starts, heard.prices_usd_per_mwh, heard.carbon_g_per_kwh
     oldest = np.searchsorted(starts, starts - settings.window_seconds, side="right")
     price, co2 = _standing(prices, oldest, settings), _standing(carbon, oldest, settings)
+    told_seconds = np.minimum(price.told, co2.told) * heard.interval_seconds
     warm = starts - starts[oldest] >= settings.warm_up_seconds
+    warm &= told_seconds >= WARM_SHARE * settings.warm_up_seconds
     trusted = ~(heard.doubted | np.isnan(prices) | np.isnan(carbon))
     scored = warm & trusted & price.has_spread & co2.has_spread
     critical = (prices >= settings.critical_price_usd_per_mwh) | (carbon >= settings.critical_carbon_g_per_kwh)
@@ -148,7 +154,7 @@ def _standing(values: Floats, oldest: Places, settings: DecideSettings) -> Stand
         has_spread = (high - low > 0.0) & (high - low < np.inf)
         norm = (values - low) / (high - low)
     norm = np.where(norm > 0.0, norm, 0.0)
-    return Standing(norm=np.where(norm > 1.0, 1.0, norm), optimal=optimal, has_spread=has_spread)
+    return Standing(norm=np.where(norm > 1.0, 1.0, norm), optimal=optimal, has_spread=has_spread, told=ends - begins)
 
 
 def _or_set(optimal: float | None, standing: Standing) -> Floats | float:

@@ -1,6 +1,7 @@
 """What a region's coming days will cost and emit, as far as its ticks and the published day-ahead prices tell."""
 
 import io
+import logging
 import zipfile
 from dataclasses import dataclass
 from typing import Self
@@ -16,6 +17,8 @@ from carbonshift.decide.planning.second_opinion import SecondOpinion
 __all__ = ["Ahead", "Outlook"]
 
 Floats = NDArray[np.float64]
+
+log = logging.getLogger(__name__)
 
 PRICE_SCALE_USD_PER_MWH = 60.0
 VOLATILE_PRICE_SCALE_USD_PER_MWH = 20.0
@@ -96,17 +99,21 @@ class Outlook:
     def hear_published(self, published: DayAheadPrices) -> None:
         """Take the prices of coming hours in: known, not expected. In a real-time market they are another price.
 
-        Those of later hours wait for a first price: without it nobody knows what the hours before them cost. Those of
-        more than `PUBLISHED_SECONDS` after the newest tick are of a wrong date.
+        Those of later hours wait until the hours before them have a price: nobody knows what these cost. Those of more
+        than `PUBLISHED_SECONDS` after the newest tick are of a wrong date. Finer ones than the steps are averaged.
         """
         first = int(published.first_interval_start.timestamp())
-        if self._market is None or (self._price.newest is None and first > self._now):
-            self._early.append(published)
+        step, newest = self.clock.step_seconds, self._price.newest
+        if self._market is None or first > (self._now if newest is None else newest + step):
+            if first <= self._now + PUBLISHED_SECONDS or self._market is None:
+                self._early.append(published)
             return
-        step, theirs = self.clock.step_seconds, published.step_seconds
-        if self._market is PriceMarket.REAL_TIME or theirs % step:
+        if self._market is PriceMarket.REAL_TIME:
             return
-        for number, price in enumerate(published.prices_usd_per_mwh):
+        prices, theirs = _in_steps(published, step)
+        if not prices:
+            log.warning("prices of %s in steps of %d s are of no use in steps of %d s", published.region, theirs, step)
+        for number, price in enumerate(prices):
             for start in range(first + number * theirs, first + (number + 1) * theirs, step):
                 if start <= self._now + PUBLISHED_SECONDS:
                     self._price.hear(start, price)
@@ -120,32 +127,38 @@ class Outlook:
         """Take the forecast of somebody else in: believed where it has come nearer than the expectations here."""
         if forecast.carbon_basis is not self._basis or self._price.newest is None or self._carbon.newest is None:
             return
-        own = self._price.expect(ONE_NODE)[:, 0], self._carbon.expect(ONE_NODE)[:, 0]
-        self._opinion.hear(forecast, own, self._now)
+        prices, _ = self._prices(ONE_NODE, self._price.newest)
+        self._opinion.hear(forecast, (prices[:, 0], self._carbon.expect(ONE_NODE)[:, 0]), self._now)
 
     def ahead(self) -> Ahead | None:
         """What is known and expected after the newest tick; None while a signal has not said anything yet."""
         price_newest, carbon_newest = self._price.newest, self._carbon.newest
         if price_newest is None or carbon_newest is None:
             return None
-        step, stage = self.clock.step_seconds, self.clock.stage
         now = np.array([self._now], dtype=np.int64)
-        prices, carbon = self._price.expect(self._nodes), self._carbon.expect(ONE_NODE)[:, 0]
-        self._opinion.improve(prices, carbon, self._nodes, self._now)
-        known_steps = (price_newest - self._now) // step
-        if known_steps > 0:
-            whole = known_steps // stage
-            starts = self._now + step * np.arange(1, whole * stage + 1, dtype=np.int64)
-            known = self._price.value_at(starts).reshape(whole, stage).mean(axis=1)
-            expected = np.arange(1, self.clock.stages - whole + 1) * stage - known_steps % stage
-            later = prices[-(-expected // stage) - 1]
-            prices = np.concatenate((np.repeat(known[:, None], self._nodes.size, axis=1), later))[: self.clock.stages]
+        prices, known = self._prices(self._nodes, price_newest)
+        carbon = self._carbon.expect(ONE_NODE)[:, 0]
+        self._opinion.improve(prices, carbon, self._nodes, self._now, known)
         return Ahead(
             price_now_usd_per_mwh=float(self._price.value_at(now)[0]),
             carbon_now_g_per_kwh=max(float(self._carbon.value_at(now)[0]), 0.0),
             prices_usd_per_mwh=prices,
             carbon_g_per_kwh=np.maximum(carbon, 0.0),
         )
+
+    def _prices(self, nodes: Floats, newest: int) -> tuple[Floats, int]:
+        """Of each stage after the newest tick, shape (stages, nodes), and how many of them are known."""
+        step, stage = self.clock.step_seconds, self.clock.stage
+        prices, known_steps = self._price.expect(nodes), (newest - self._now) // step
+        if known_steps <= 0:
+            return prices, 0
+        whole = known_steps // stage
+        starts = self._now + step * np.arange(1, whole * stage + 1, dtype=np.int64)
+        known = self._price.value_at(starts).reshape(whole, stage).mean(axis=1)
+        expected = np.arange(1, self.clock.stages - whole + 1) * stage - known_steps % stage
+        later = prices[-(-expected // stage) - 1]
+        spliced = np.concatenate((np.repeat(known[:, None], nodes.size, axis=1), later))[: self.clock.stages]
+        return spliced, min(whole, self.clock.stages)
 
     def to_bytes(self) -> bytes:
         """Everything it knows, for `restored`."""
@@ -186,3 +199,15 @@ class Outlook:
         outlook._market = None if market == "-" else PriceMarket(market)
         outlook._basis = None if basis == "-" else CarbonBasis(basis)
         return outlook
+
+
+def _in_steps(published: DayAheadPrices, step_seconds: int) -> tuple[tuple[float, ...], int]:
+    """The prices and their steps, which hold whole steps of `step_seconds`; finer ones averaged, others none."""
+    theirs = published.step_seconds
+    if theirs >= step_seconds:
+        return () if theirs % step_seconds else published.prices_usd_per_mwh, theirs
+    if step_seconds % theirs:
+        return (), theirs
+    each = step_seconds // theirs
+    finer = np.array(published.prices_usd_per_mwh, dtype=np.float64)
+    return tuple(finer[: finer.size // each * each].reshape(-1, each).mean(axis=1).tolist()), step_seconds

@@ -95,14 +95,15 @@ class SecondOpinion:
             self._errors[who] += weight * (missed - self._errors[who])
         self._comparisons += 1
 
-    def improve(self, prices: Floats, carbon: Floats, nodes: Floats, now: int) -> None:
-        """Put what is believed in the place of the first stages.
+    def improve(self, prices: Floats, carbon: Floats, nodes: Floats, now: int, known: int) -> None:
+        """Put what is believed in the place of the first stages, but for prices that are known.
 
         Args:
             prices: shape (stages, nodes), changed in place.
             carbon: shape (stages,), changed in place.
             nodes: where the nodes lie, in standard deviations.
             now: unix seconds at the start of the newest interval heard.
+            known: how many stages have published prices.
         """
         if self._comparisons < FEWEST_COMPARISONS:
             return
@@ -110,7 +111,7 @@ class SecondOpinion:
         if believed[PRICE]:
             for number, z in enumerate(nodes):
                 theirs = self._stages(PRICE, float(z) / Z_OF_P90, now)[: prices.shape[0]]
-                prices[: theirs.size, number] = theirs
+                prices[known : theirs.size, number] = theirs[known:]
         if believed[CARBON]:
             theirs = self._stages(CARBON, 0.0, now)[: carbon.size]
             carbon[: theirs.size] = np.maximum(theirs, 0.0)

@@ -15,6 +15,8 @@ from carbonshift.decide.trust import doubts
 __all__ = ["EcoPulse"]
 
 FEWEST_VALUES = 2
+WARM_SHARE = 0.5
+"""Of the warm-up: so much of it each signal has to have told, lest a few values after a gap pass for its past."""
 
 
 class EcoPulse:
@@ -30,14 +32,15 @@ class EcoPulse:
         """Hard limits before all else; then whether the signals can be trusted; then the score."""
         critical = tuple(self._critical(tick))
         untrusted = tuple(doubts(tick))
-        spreads = self._spreads(history)
+        warm = self._warm(history, tick)
+        spreads = self._spreads(history) if warm else None
         if spreads is not None and not untrusted:
             return self._scored(tick, previous, spreads, critical)
         if critical:
             return self._verdict(Pulse.RED, critical)
         if untrusted:
             return self._verdict(Pulse.UNKNOWN, untrusted)
-        if history.span_seconds() < self._settings.warm_up_seconds:
+        if not warm:
             return self._verdict(Pulse.AMBER, ("warming_up",))
         return self._verdict(Pulse.UNKNOWN, ("signal_flat",))
 
@@ -48,10 +51,15 @@ class EcoPulse:
         if carbon is not None and carbon >= self._settings.critical_carbon_g_per_kwh:
             yield "carbon_critical"
 
+    def _warm(self, history: History, tick: GridTick) -> bool:
+        """Whether there is history enough, and both signals tell of it."""
+        told = min(history.sorted_prices.size, history.sorted_carbon.size)
+        warm_up_seconds = self._settings.warm_up_seconds
+        enough = told * tick.interval_seconds >= WARM_SHARE * warm_up_seconds
+        return enough and history.span_seconds() >= warm_up_seconds
+
     def _spreads(self, history: History) -> tuple[Spread, Spread] | None:
-        """Of price and of carbon; None while the history is too short, or a signal is flat."""
-        if history.span_seconds() < self._settings.warm_up_seconds:
-            return None
+        """Of price and of carbon; None while a signal is flat."""
         prices, carbon = history.sorted_prices, history.sorted_carbon
         if min(prices.size, carbon.size) < FEWEST_VALUES:
             return None
