@@ -115,3 +115,10 @@ def test_a_larger_board_pays_more_for_its_parked_watts(tick):
         for watts in (250.0, 700.0)
     )
     assert large.cost_usd == pytest.approx(2.8 * small.cost_usd)
+
+
+def test_a_job_of_unknown_work_with_a_deadline_is_not_offered(tick):
+    desk = JobDesk()
+    desk.heard(status(tick, step=0, deadline=tick(0).interval_start + timedelta(minutes=30)))
+    offer = flexibility("s", tick(0), [heard("a")], desk, None, SETTINGS)
+    assert [shed.watts for shed in offer.sheds] == [0.0] * len(SHED_SECONDS)

@@ -61,7 +61,6 @@ def test_a_job_with_a_deadline_has_a_plan_until_it_is_done(tick):
     "changes",
     [
         {"deadline": None},
-        {"remaining_steps": None},
         {"remaining_steps": 0},
         {"state": RunState.ENDED},
         {"region": "elsewhere"},
@@ -85,8 +84,8 @@ def test_a_replay_has_jobs_of_its_own(tick):
     assert (plan.job, plan.replay) == ("b", replay)
 
 
-@pytest.mark.parametrize("changes", [{"step": 0}, {"work_seconds": 0.0}])
-def test_a_job_of_unknown_pace_runs_at_full_power(tick, changes):
+@pytest.mark.parametrize("changes", [{"step": 0}, {"work_seconds": 0.0}, {"remaining_steps": None}])
+def test_a_job_of_unknown_pace_or_work_runs_at_full_power(tick, changes):
     (plan,) = plans(tick, status(tick, **changes))
     assert (plan.modes, plan.expected_cost_usd, plan.expected_finish) == ((1.0,), None, None)
 
@@ -232,3 +231,67 @@ def test_a_job_waits_for_the_cheap_hours_that_are_published(tick):
     assert not plan.deadline_at_risk
     (unaware,) = plans(tick, status(tick), price=400.0, price_market=PriceMarket.DAY_AHEAD)
     assert unaware.modes[0] != "paused"
+
+
+@pytest.mark.parametrize("late_seconds", [0, 300, 720, 1_800])
+def test_a_live_plan_begins_with_the_interval_that_is_running_when_its_tick_is_heard(tick, late_seconds):
+    """And is in time, as a worker reads it: the modes before the tick was heard are no use to anybody."""
+    speed_of = {1.0: 1.0, 1 / 3: 0.981, 1 / 6: 0.849, 0.0: 0.641, "paused": 0.0}
+    start, desk, done, running = tick(0).interval_start, JobDesk(), 0.0, True
+    outlook, deadline_seconds, held = Outlook(Clock(step_seconds=300)), 4.2 * 3_600, []
+    for second in range(0, 6 * 3_600, 60):
+        moment = start + timedelta(seconds=second)
+        number, odd = divmod(second - late_seconds, 300)
+        if not odd and number >= 0:
+            desk.heard(
+                status(
+                    tick,
+                    observed_at=moment,
+                    state=RunState.RUNNING if running else RunState.PAUSED,
+                    step=1_000 + int(done),
+                    work_seconds=1_000.0 + done,
+                    remaining_steps=max(int(7_200 - done), 0),
+                    deadline=start + timedelta(seconds=deadline_seconds),
+                )
+            )
+            price = 90.0 if number < 36 else 20.0  # dear first: it waits for as long as it may
+            now = tick(number, price, observed_at=moment)
+            outlook.hear(now)
+            _, _, state = step(RegionMemory(), now, POLICY, SETTINGS)
+            held = list(desk.plans(now, state, outlook, POLICY, {}, SETTINGS)) or held
+        if held:
+            at = int((moment - held[-1].origin).total_seconds() // held[-1].step_seconds)
+            assert at >= 0
+            mode = held[-1].modes[min(at, len(held[-1].modes) - 1)]
+            speed = next(speed for power, speed in speed_of.items() if power == pytest.approx(mode))
+            done += speed * (60.0 - (0.0 if running or not speed else 10.0))
+            running = speed > 0
+        if done >= 7_200:
+            break
+    assert done >= 7_200
+    assert second + 60 <= deadline_seconds
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"remaining_steps": 10**15},
+        {"remaining_steps": 10**8},
+        {"remaining_steps": 100_000, "deadline": timedelta(days=60)},
+        {"deadline": timedelta(days=365)},
+        {"deadline": timedelta(days=27_000)},
+    ],
+)
+def test_a_job_beyond_all_measure_has_a_plan_of_a_size_that_can_be_sent(tick, changes):
+    if "deadline" in changes:
+        changes = changes | {"deadline": tick(0).interval_start + changes["deadline"]}
+    (plan,) = plans(tick, status(tick, **changes))
+    assert len(plan.model_dump_json()) < 200_000
+    assert plan.deadline_at_risk == ("deadline" not in changes)
+
+
+def test_a_late_job_is_known_to_be_at_risk_before_any_price_is(tick):
+    soon = status(tick, deadline=tick(0).interval_start + timedelta(minutes=30))
+    (plan,) = plans(tick, soon, heard=False)
+    assert plan.deadline_at_risk
+    assert plan.expected_finish == tick(0).interval_start + timedelta(hours=2)

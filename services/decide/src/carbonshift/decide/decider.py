@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from nats.aio.msg import Msg
@@ -12,6 +12,7 @@ from nats.js import JetStreamContext
 from nats.js.api import DeliverPolicy
 
 from carbonshift.common.broker import Outlet
+from carbonshift.common.errors import InputError, TransientError
 from carbonshift.common.events import (
     DayAheadPrices,
     Event,
@@ -41,6 +42,8 @@ __all__ = ["Decider"]
 
 E = TypeVar("E", bound=Event)
 
+CLOCKS_APART = timedelta(minutes=5)
+
 log = logging.getLogger(__name__)
 
 
@@ -69,6 +72,8 @@ class Decider:
         if number != self._delivery + 1:  # another decide has taken some
             self._histories, _ = await rebuild(jetstream, self._settings, planning=self._regional.planning)
         self._delivery = number
+        if isinstance(event, GridTick):
+            _refuse_future(event)
         past = self._histories.of(event)
         if isinstance(event, GridTick):
             await self._decide(event, past)
@@ -92,11 +97,20 @@ class Decider:
             past.hear(tick, own.time_zone)
         if state:
             for event in list(self._answers(tick, state, past.outlook)):  # before the first await: jobs come and go
-                await self._outlet.publish(event)
+                await self._publish_answer(event)
             if transition:
                 await self._outlet.publish(transition)
             await self._outlet.publish(state)  # last: it is the record that this tick is decided
         past.memory = memory  # after the effect: a redelivered tick is decided again from the same past
+
+    async def _publish_answer(self, event: Event) -> None:
+        """What cannot be stored at all, a plan that is too large say, does not keep the state from its region."""
+        try:
+            await self._outlet.publish(event)
+        except TransientError:
+            raise
+        except Exception:
+            log.exception("%s cannot be published", event.id)
 
     def _answers(self, tick: GridTick, state: GridState, outlook: Outlook | None) -> Iterator[Event]:
         policy, own = self._regional.of(tick.region)
@@ -134,6 +148,13 @@ class Decider:
             self.jobs.heard(status)
         async for _, target in _stored(jetstream, settings, PowerTarget, DeliverPolicy.ALL):
             self.tokens.targeted(target, wall)
+
+
+def _refuse_future(tick: GridTick) -> None:
+    """Raise InputError for a live tick that has not begun yet: taken in, it would silence its region until it does."""
+    latest = datetime.now(UTC) + CLOCKS_APART + timedelta(seconds=tick.interval_seconds)
+    if tick.replay is None and tick.interval_start > latest:
+        raise InputError(f"{tick.id} has not begun yet", "see to the clock of its source, or mark it as a replay")
 
 
 def _ceilings_w(sites: Mapping[str, Sequence[Heard]]) -> dict[str, list[float]]:

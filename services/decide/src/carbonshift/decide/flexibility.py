@@ -46,7 +46,7 @@ def flexibility(
             Waiter(
                 job=device.job,
                 watts=max(device.draw.allowance_w - board.parked_w, 0.0),
-                longest_seconds=_longest_seconds(remaining, board),
+                longest_seconds=_longest_seconds(remaining, board, jobs.deadline(device.job, tick) is not None),
                 costs_usd=_costs_usd(remaining, board, ahead, outlook, settings),
             )
         )
@@ -60,9 +60,9 @@ def flexibility(
     )
 
 
-def _longest_seconds(remaining: Remaining | None, board: Device) -> float:
-    if remaining is None:
-        return math.inf
+def _longest_seconds(remaining: Remaining | None, board: Device, has_deadline: bool) -> float:  # noqa: FBT001
+    if remaining is None:  # with a deadline, and nobody knows how much is left: it cannot wait
+        return 0.0 if has_deadline else math.inf
     job = remaining.job
     busy = job.work_seconds / max(board.speeds) + SWITCHES.pause_seconds + SWITCHES.resume_seconds
     return job.deadline_seconds - remaining.margin_seconds - busy

@@ -1,7 +1,9 @@
 """Every history that decide follows: today's grid and each replay of a region are worlds of their own."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from carbonshift.common.events import DayAheadPrices, GridForecast, GridTick
 from carbonshift.common.events.replay import mark
@@ -10,6 +12,8 @@ from carbonshift.decide.planning.outlook import Outlook
 from carbonshift.decide.planning.seasonal import DAY_SECONDS, Clock
 
 __all__ = ["Histories", "Past"]
+
+log = logging.getLogger(__name__)
 
 REPLAYS_KEPT = 4
 """Of each region; the one not heard of for longest goes first. Today's grid never does."""
@@ -27,6 +31,8 @@ class Past:
     """None before the first tick, and where its steps make no day: then there is no plan."""
     early: list[DayAheadPrices] = field(default_factory=list)
     """Published before the first tick, which says in which steps to think."""
+    odd: tuple[tuple[int, str], datetime] | None = None
+    """Steps and beginning of the newest tick where it was the first in other steps."""
     put_aside_day: int | None = None
     """`day` when the last snapshot was taken; None before the first."""
 
@@ -43,6 +49,8 @@ class Past:
             else:
                 self.outlook.hear_published(event)
             return
+        if self._is_odd(event, time_zone):
+            return
         if DAY_SECONDS % event.interval_seconds:
             self.outlook = None
             self.early.clear()
@@ -54,6 +62,22 @@ class Past:
             for published in early:
                 self.outlook.hear_published(published)
         self.outlook.hear(event)
+
+    def _is_odd(self, tick: GridTick, time_zone: str) -> bool:
+        """Whether `tick` is the first in other steps than those before: one alone does not end what has been learnt."""
+        before, self.odd = self.odd, None
+        if self.outlook is None:
+            return False
+        clock = self.outlook.clock
+        steps = tick.interval_seconds, time_zone
+        if steps == (clock.step_seconds, clock.time_zone):
+            return False
+        if before is not None and before[0] == steps and before[1] < tick.interval_start:
+            log.warning("%s comes in steps of %d s from now on: its outlook begins anew", self.key, steps[0])
+            return False
+        log.warning("%s is in steps of %d s, those before it in %d s", tick.id, steps[0], clock.step_seconds)
+        self.odd = steps, tick.interval_start
+        return True
 
     @property
     def day(self) -> int | None:

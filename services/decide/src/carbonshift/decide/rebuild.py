@@ -1,5 +1,6 @@
 """Refills decide's pasts: the snapshot of each, and what its region has heard and decided since."""
 
+import logging
 from datetime import UTC, datetime, timedelta
 
 from nats.js import JetStreamContext
@@ -16,6 +17,8 @@ from carbonshift.decide.snapshot import Snapshot
 from carbonshift.decide.snapshots import Snapshots
 
 __all__ = ["rebuild"]
+
+log = logging.getLogger(__name__)
 
 REPLAY_KEPT = timedelta(days=2)
 """By the clock on the wall: a replay of which no snapshot was taken for so long is over."""
@@ -49,10 +52,13 @@ async def _catch_up(
 ) -> None:
     past, own = snapshot.past, settings.for_region(snapshot.past.region)
     for event in await _heard_since(jetstream, settings, snapshot, acknowledged):
-        if planning:
-            past.hear(event, own.time_zone)
-        if isinstance(event, GridTick):
-            past.memory = remembered(past.memory, event, own)
+        try:
+            if planning:
+                past.hear(event, own.time_zone)
+            if isinstance(event, GridTick):
+                past.memory = remembered(past.memory, event, own)
+        except (ArithmeticError, ValueError):  # as when it came: then it went to the dlq
+            log.warning("%s is left out of what is heard again", event.id, exc_info=True)
     newest = await _newest_state(jetstream, settings, past, snapshot.stored_at - CLOCKS_APART)
     if newest and (past.memory.state is None or newest.interval_start > past.memory.state.interval_start):
         past.memory = RegionMemory(history=past.memory.history, state=newest)

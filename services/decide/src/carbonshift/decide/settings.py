@@ -18,7 +18,7 @@ __all__ = ["DecideSettings", "RegionSettings", "SiteBudget"]
 class SiteBudget(BaseModel):
     """The power one site may take, and how fast it may come back to it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     ramp_w_per_minute: PositiveFloat = 1_000.0
     """In any window of L minutes the site's committed watts rise by at most L times this, plus two tokens."""
@@ -48,7 +48,7 @@ class RegionSettings(BaseModel):
     """At this score and above the state is RED."""
     hysteresis_score: float = Field(default=0.05, ge=0, le=1)
     """How far the score must come back before GREEN or RED is left."""
-    dwell_seconds: NonNegativeFloat = 900.0
+    dwell_seconds: NonNegativeFloat = Field(default=900.0, le=31 * 86_400)
     """Shortest stay in a state, in event time; hard limits and UNKNOWN do not wait."""
     critical_price_usd_per_mwh: float = 200.0
     """At this LMP and above the state is RED, whatever the score."""
@@ -135,6 +135,8 @@ class DecideSettings(RegionSettings, Settings):
 
 
 def _refuse_contradictions(settings: RegionSettings) -> None:
+    if settings.solar_window_from.tzinfo or settings.solar_window_to.tzinfo:
+        raise ValueError("the solar window is on the local clock: times without a zone")
     if settings.solar_window_from >= settings.solar_window_to:
         raise ValueError("solar_window_from must be before solar_window_to")
     if not math.isclose(settings.alpha + settings.beta, 1.0):

@@ -69,7 +69,7 @@ class Snapshot:
                 with np.load(io.BytesIO(archive.read("history")), allow_pickle=False) as stored:
                     arrays = {name: stored[name] for name in ARRAYS}
                 outlook = Outlook.restored(archive.read("outlook")) if "outlook" in archive.namelist() else None
-        except (zipfile.BadZipFile, KeyError) as error:
+        except (zipfile.BadZipFile, KeyError, TypeError, EOFError) as error:
             raise ValueError(f"not a snapshot: {error}") from error
         history = History(
             price_market=head["market"] and PriceMarket(head["market"]),

@@ -45,6 +45,26 @@ class Ahead:
     carbon_g_per_kwh: Floats
     """Shape (stages,)."""
 
+    def later(self, steps: int, stage_steps: int) -> "Ahead":
+        """As it looks so many steps later, if nothing more were heard: the first of them is expected, not known.
+
+        Args:
+            steps: how many.
+            stage_steps: of how many a stage is.
+        """
+        if steps <= 0:
+            return self
+        stages = self.carbon_g_per_kwh.size
+        present = min((steps - 1) // stage_steps, stages - 1)
+        middles = steps + stage_steps * np.arange(stages) + stage_steps // 2
+        at = np.minimum(middles // stage_steps, stages - 1)
+        return Ahead(
+            price_now_usd_per_mwh=float(self.prices_usd_per_mwh[present].mean()),
+            carbon_now_g_per_kwh=float(self.carbon_g_per_kwh[present]),
+            prices_usd_per_mwh=self.prices_usd_per_mwh[at],
+            carbon_g_per_kwh=self.carbon_g_per_kwh[at],
+        )
+
 
 class Outlook:
     """One region, event by event: `hear` ticks and published prices in the order they come, then look `ahead`."""
@@ -201,7 +221,7 @@ class Outlook:
         return outlook
 
 
-def _in_steps(published: DayAheadPrices, step_seconds: int) -> tuple[tuple[float, ...], int]:
+def _in_steps(published: DayAheadPrices, step_seconds: int) -> tuple[tuple[float | None, ...], int]:
     """The prices and their steps, which hold whole steps of `step_seconds`; finer ones averaged, others none."""
     theirs = published.step_seconds
     if theirs >= step_seconds:
@@ -210,4 +230,5 @@ def _in_steps(published: DayAheadPrices, step_seconds: int) -> tuple[tuple[float
         return (), theirs
     each = step_seconds // theirs
     finer = np.array(published.prices_usd_per_mwh, dtype=np.float64)
-    return tuple(finer[: finer.size // each * each].reshape(-1, each).mean(axis=1).tolist()), step_seconds
+    means = finer[: finer.size // each * each].reshape(-1, each).mean(axis=1)
+    return tuple(None if np.isnan(mean) else float(mean) for mean in means), step_seconds
