@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)")
 MANIFESTS := constraints.txt dev.txt workspace.txt $(wildcard libs/*/pyproject.toml services/*/pyproject.toml cli/pyproject.toml)
 
-.PHONY: demo test lint bench docs savings clean
+.PHONY: demo test lint bench soak docs savings clean
 
 demo: $(STAMP)
 	$(BIN)/carbonshift demo
@@ -27,6 +27,11 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/eco_pulse_year.py
 	$(BIN)/python benchmarks/plan_many.py
 	$(BIN)/python benchmarks/planner_year.py
+	$(BIN)/python benchmarks/limit_latency.py
+	$(BIN)/python benchmarks/agent_at_rest.py
+
+soak: $(STAMP)
+	$(BIN)/python benchmarks/limit_kills.py
 
 docs: $(STAMP)
 	$(BIN)/carbonshift schema --out docs/asyncapi.json

@@ -74,6 +74,7 @@ class Ten:
 
 class BenchBackend:
     name = "bench"
+    outlives_us = False
 
     def __init__(self, settings):
         from carbonshift.gpu_worker.devices.simulated import SimulatedBackend

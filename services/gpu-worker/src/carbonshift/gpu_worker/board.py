@@ -64,6 +64,11 @@ class Board:
         return self.device.energy_basis
 
     @property
+    def capped(self) -> bool:
+        """Whether there is a limit to give back."""
+        return self._capped
+
+    @property
     def waits_seconds(self) -> float:
         """How long until the next cap may be set."""
         return max(0.0, self._capped_at_seconds + self._seconds_between_caps - self._monotonic_seconds())

@@ -298,8 +298,8 @@ class Worker:
         await self._settle()
         jobs = self._jobs()
         if not jobs:
-            await self._uncap("no job")
-        elif self._falls_back("restore"):
+            return await self._uncap("no job")
+        if self._falls_back("restore"):
             await self._uncap(Cause.FALLBACK)
         elif self._allowance.running:
             if not await self._cap(cause):
@@ -368,6 +368,8 @@ class Worker:
 
     async def _uncap(self, cause: str) -> None:
         """Give the board its own limit back; where that fails it stays on disk for the next try."""
+        if not self._board.capped:
+            return
         await self._settle()
         try:
             undone = await self._board.restore()
