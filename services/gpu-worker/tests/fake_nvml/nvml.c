@@ -1,6 +1,6 @@
 /* What libnvidia-ml.so.1 exports, as far as the agent and its guard use it, over boards that live in a shared file.
 
-   FAKE_NVML_STATE names the file, of `struct state` as conftest.py writes it; FAKE_NVML_LOG takes a line a call. Several
+   FAKE_NVML_STATE names the file, of `struct state` as driver.py writes it; FAKE_NVML_LOG takes a line a call. Several
    processes map the same file, so that a limit outlives whoever set it. Nothing in it is locked: a killed process
    leaves nothing held. The rules are those of a driver: mW and mJ, nothing clamped, no limit without permission.
    Source of signatures and codes: https://docs.nvidia.com/deploy/nvml-api/ */
@@ -14,14 +14,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { BOARDS = 16, RULES = 32, CLIENTS = 64, PIDS = 8, INSTANCES = 7, CLOCKS = 15 };
+enum { BOARDS = 16, RULES = 32, CLIENTS = 64, PIDS = 8, INSTANCES = 7, CLOCKS = 15, TOP_MHZ = 1980, MEMORY_MHZ = 2619 };
 enum {
   SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NO_PERMISSION = 4, NOT_FOUND = 6,
-  INSUFFICIENT_SIZE = 7, DRIVER_NOT_LOADED = 9, GPU_IS_LOST = 15, UNKNOWN = 999
+  INSUFFICIENT_SIZE = 7, DRIVER_NOT_LOADED = 9, GPU_IS_LOST = 15, VERSION_MISMATCH = 25, UNKNOWN = 999
 };
 enum { COUNTS, FROZEN, ZERO, UNCOUNTED };
 
@@ -107,11 +108,18 @@ static void last_client_gone(void) {
   }
 }
 
+/* One of the times a rule has left: two processes may not both take the last, nor make it "for ever". */
+static int taken(struct rule *rule) {
+  int64_t left = rule->times;
+  while (left > 0 && !atomic_compare_exchange_weak(&rule->times, &left, left - 1)) continue;
+  return left != 0;
+}
+
 static int injected(const char *function, int64_t board) {
   for (int i = 0; i < RULES; i++) {
     struct rule *rule = &state->rules[i];
     if (!rule->times || strcmp(rule->function, function) || (rule->board >= 0 && rule->board != board)) continue;
-    if (rule->times > 0) rule->times--;
+    if (!taken(rule)) continue;
     pause_us(rule->delay_us);
     if (rule->code) return (int)rule->code;
   }
@@ -146,6 +154,11 @@ static int of_handle(const char *function, void *handle, struct board **found) {
              : INVALID_ARGUMENT;
 }
 
+#define DRIVER()                                       \
+  if (!state || !initialised) return UNINITIALIZED;    \
+  int code = injected(__func__, -1);                   \
+  if (code) return code
+
 #define BOARD(handle)                                  \
   struct board *b;                                     \
   int code = of_handle(__func__, handle, &b);          \
@@ -177,7 +190,9 @@ int nvmlInit_v2(void) { return nvmlInitWithFlags(0); }
 
 int nvmlShutdown(void) {
   if (!state || !initialised) return UNINITIALIZED;
-  note("nvmlShutdown", NULL, 0, SUCCESS);
+  int code = injected(__func__, -1);
+  note(__func__, NULL, 0, code);
+  if (code) return code;
   if (--initialised) return SUCCESS;
   for (int i = 0; i < CLIENTS; i++)
     if (state->clients[i] == getpid()) state->clients[i] = 0;
@@ -193,14 +208,23 @@ const char *nvmlErrorString(int code) {
     case NOT_SUPPORTED: return "Not Supported";
     case NO_PERMISSION: return "Insufficient Permissions";
     case NOT_FOUND: return "Not Found";
+    case INSUFFICIENT_SIZE: return "Insufficient Size";
+    case VERSION_MISMATCH: return "Argument version mismatch";
     case DRIVER_NOT_LOADED: return "Driver Not Loaded";
     case GPU_IS_LOST: return "GPU is lost";
     default: return "Unknown Error";
   }
 }
 
-int nvmlSystemGetDriverVersion(char *version, unsigned size) { return text(version, size, "550.00"); }
-int nvmlSystemGetNVMLVersion(char *version, unsigned size) { return text(version, size, "12.550.00"); }
+int nvmlSystemGetDriverVersion(char *version, unsigned size) {
+  DRIVER();
+  return text(version, size, "550.00");
+}
+
+int nvmlSystemGetNVMLVersion(char *version, unsigned size) {
+  DRIVER();
+  return text(version, size, "12.550.00");
+}
 
 /* Indices are of those present, in the order of their PCI addresses: they shift when a board goes. */
 static struct board *at_index(unsigned index) {
@@ -209,10 +233,15 @@ static struct board *at_index(unsigned index) {
   return NULL;
 }
 
+static int at_board(const char *function, int64_t i, void **handle) {
+  int code = injected(function, i);
+  if (!code && state->board[i].lost) code = GPU_IS_LOST;
+  if (!code) *handle = &state->board[i];
+  return code;
+}
+
 int nvmlDeviceGetCount_v2(unsigned *count) {
-  if (!state || !initialised) return UNINITIALIZED;
-  int code = injected("nvmlDeviceGetCount_v2", -1);
-  if (code) return code;
+  DRIVER();
   for (*count = 0; at_index(*count); ++*count) continue;
   return SUCCESS;
 }
@@ -220,23 +249,28 @@ int nvmlDeviceGetCount_v2(unsigned *count) {
 int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **handle) {
   if (!state || !initialised) return UNINITIALIZED;
   struct board *found = at_index(index);
-  if (!found) return INVALID_ARGUMENT;
-  int code = injected("nvmlDeviceGetHandleByIndex_v2", found - state->board);
-  if (code) return code;
-  if (found->lost) return GPU_IS_LOST;
-  *handle = found;
-  return SUCCESS;
+  return found ? at_board(__func__, found - state->board, handle) : INVALID_ARGUMENT;
 }
 
 int nvmlDeviceGetHandleByUUID(const char *uuid, void **handle) {
   if (!state || !initialised) return UNINITIALIZED;
-  for (int64_t i = 0; i < state->boards; i++) {
-    if (strcmp(state->board[i].uuid, uuid) || !state->board[i].present) continue;
-    if (state->board[i].lost) return GPU_IS_LOST;
-    *handle = &state->board[i];
-    return SUCCESS;
-  }
+  for (int64_t i = 0; i < state->boards; i++)
+    if (state->board[i].present && !strcmp(state->board[i].uuid, uuid)) return at_board(__func__, i, handle);
   return NOT_FOUND;
+}
+
+int nvmlDeviceGetHandleByPciBusId_v2(const char *pci, void **handle) {
+  if (!state || !initialised) return UNINITIALIZED;
+  for (int64_t i = 0; i < state->boards; i++)
+    if (state->board[i].present && !strcasecmp(state->board[i].pci, pci)) return at_board(__func__, i, handle);
+  return NOT_FOUND;
+}
+
+int nvmlDeviceGetIndex(void *handle, unsigned *index) {
+  BOARD(handle);
+  for (*index = 0; at_index(*index); ++*index)
+    if (at_index(*index) == b) return SUCCESS;
+  return GPU_IS_LOST; /* taken out just now */
 }
 
 int nvmlDeviceGetUUID(void *handle, char *uuid, unsigned size) {
@@ -346,7 +380,7 @@ int nvmlDeviceGetSupportedMemoryClocks(void *handle, unsigned *count, unsigned *
   if (!b->clocks) return NOT_SUPPORTED;
   if (*count < 1 || !mhz) return *count = 1, INSUFFICIENT_SIZE;
   *count = 1;
-  mhz[0] = 2619;
+  mhz[0] = MEMORY_MHZ;
   return SUCCESS;
 }
 
@@ -356,7 +390,7 @@ int nvmlDeviceGetSupportedGraphicsClocks(void *handle, unsigned memory_mhz, unsi
   if (!b->clocks) return NOT_SUPPORTED;
   if (*count < CLOCKS || !mhz) return *count = CLOCKS, INSUFFICIENT_SIZE;
   *count = CLOCKS;
-  for (unsigned i = 0; i < CLOCKS; i++) mhz[i] = 1980 - 120 * i;
+  for (unsigned i = 0; i < CLOCKS; i++) mhz[i] = TOP_MHZ - 120 * i;
   return SUCCESS;
 }
 
@@ -383,6 +417,36 @@ int nvmlDeviceResetGpuLockedClocks(void *handle) {
   int code = of_handle(__func__, handle, &b);
   if (!code) code = lock_clocks(b, 0, 0);
   note(__func__, b ? b->uuid : NULL, 0, code);
+  return code;
+}
+
+enum { GRAPHICS, SM, MEMORY, VIDEO };
+
+int nvmlDeviceGetMaxClockInfo(void *handle, unsigned kind, unsigned *mhz) {
+  BOARD(handle);
+  if (kind > VIDEO) return INVALID_ARGUMENT;
+  if (!b->clocks) return NOT_SUPPORTED;
+  *mhz = kind == MEMORY ? MEMORY_MHZ : TOP_MHZ;
+  return SUCCESS;
+}
+
+int nvmlDeviceGetClockInfo(void *handle, unsigned kind, unsigned *mhz) {
+  BOARD(handle);
+  if (kind > VIDEO) return INVALID_ARGUMENT;
+  if (!b->clocks) return NOT_SUPPORTED;
+  unsigned locked = (unsigned)b->locked_high_mhz;
+  *mhz = kind == MEMORY ? MEMORY_MHZ : locked && locked < TOP_MHZ ? locked : TOP_MHZ;
+  return SUCCESS;
+}
+
+int nvmlDeviceSetPersistenceMode(void *handle, unsigned mode) {
+  struct board *b = NULL;
+  int code = of_handle(__func__, handle, &b);
+  if (!code) pause_us(state->set_delay_us);
+  if (!code && !state->permitted) code = NO_PERMISSION;
+  if (!code && mode > 1) code = INVALID_ARGUMENT;
+  if (!code) b->persistent = mode;
+  note(__func__, b ? b->uuid : NULL, mode, code);
   return code;
 }
 
@@ -419,6 +483,13 @@ int nvmlDeviceGetDeviceHandleFromMigDeviceHandle(void *instance, void **handle) 
   return INVALID_ARGUMENT;
 }
 
+int nvmlDeviceIsMigDeviceHandle(void *handle, unsigned *is_instance) {
+  DRIVER();
+  char *address = handle;
+  *is_instance = address >= instance_handles[0] && address <= &instance_handles[BOARDS - 1][INSTANCES - 1];
+  return SUCCESS;
+}
+
 int nvmlDeviceGetVirtualizationMode(void *handle, unsigned long long *mode) {
   BOARD(handle);
   *mode = (unsigned long long)b->virtualization;
@@ -432,6 +503,18 @@ struct memory {
 int nvmlDeviceGetMemoryInfo(void *handle, struct memory *memory) {
   BOARD(handle);
   *memory = (struct memory){80ULL << 30, 72ULL << 30, 8ULL << 30};
+  return SUCCESS;
+}
+
+struct memory_v2 {
+  unsigned version;
+  unsigned long long total, reserved, free, used;
+};
+
+int nvmlDeviceGetMemoryInfo_v2(void *handle, struct memory_v2 *memory) {
+  BOARD(handle);
+  if (memory->version != (sizeof *memory | 2 << 24)) return VERSION_MISMATCH;
+  *memory = (struct memory_v2){memory->version, 80ULL << 30, 0, 72ULL << 30, 8ULL << 30};
   return SUCCESS;
 }
 
@@ -454,4 +537,69 @@ int nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *count, struc
 
 int nvmlDeviceGetComputeRunningProcesses_v2(void *handle, unsigned *count, struct process *processes) {
   return nvmlDeviceGetComputeRunningProcesses_v3(handle, count, processes);
+}
+
+int nvmlDeviceGetGraphicsRunningProcesses_v3(void *handle, unsigned *count, struct process *processes) {
+  BOARD(handle);
+  (void)processes;
+  *count = 0;
+  return SUCCESS;
+}
+
+int nvmlDeviceGetGraphicsRunningProcesses_v2(void *handle, unsigned *count, struct process *processes) {
+  return nvmlDeviceGetGraphicsRunningProcesses_v3(handle, count, processes);
+}
+
+int nvmlDeviceGetArchitecture(void *handle, unsigned *architecture) {
+  BOARD(handle);
+  *architecture = 9; /* Hopper, whatever the board's name is */
+  return SUCCESS;
+}
+
+int nvmlDeviceGetCudaComputeCapability(void *handle, int *major, int *minor) {
+  BOARD(handle);
+  *major = 9;
+  *minor = 0;
+  return SUCCESS;
+}
+
+struct utilization {
+  unsigned gpu, memory;
+};
+
+int nvmlDeviceGetUtilizationRates(void *handle, struct utilization *percent) {
+  BOARD(handle);
+  if (b->mig == 1) return NOT_SUPPORTED;
+  *percent = (struct utilization){(unsigned)(b->load_permille / 10), (unsigned)(b->load_permille / 20)};
+  return SUCCESS;
+}
+
+enum { TOTAL_ENERGY = 83, AVERAGE_POWER = 185, INSTANT_POWER = 186 };
+enum { UNSIGNED_INT = 1, UNSIGNED_LONG_LONG = 3 };
+
+struct field {
+  uint32_t id, scope;
+  int64_t at_us, latency_us;
+  uint32_t type, code;
+  union {
+    unsigned mw;
+    unsigned long long mj;
+  } value;
+};
+
+/* The call succeeds though each of its fields may fail. */
+int nvmlDeviceGetFieldValues(void *handle, int count, struct field *fields) {
+  BOARD(handle);
+  for (struct field *field = fields; field < fields + count; field++) {
+    field->at_us = now_ns() / 1000;
+    field->code = NOT_SUPPORTED;
+    if (field->id == TOTAL_ENERGY) {
+      field->type = UNSIGNED_LONG_LONG;
+      field->code = (uint32_t)nvmlDeviceGetTotalEnergyConsumption(handle, &field->value.mj);
+    } else if (field->id == AVERAGE_POWER || field->id == INSTANT_POWER) {
+      field->type = UNSIGNED_INT;
+      field->code = (uint32_t)nvmlDeviceGetPowerUsage(handle, &field->value.mw);
+    }
+  }
+  return SUCCESS;
 }

@@ -344,7 +344,6 @@ class Worker:
 
     async def _cap(self, cause: str | None) -> bool:
         """Set the allowance's limit; False where the board has refused it for good and its range is now one point."""
-        await self._settle()
         try:
             change = await self._board.cap(self._allowance.limit_w)
         except CapRefusedError as error:
