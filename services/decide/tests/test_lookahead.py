@@ -137,4 +137,11 @@ def test_jobs_of_one_table_do_not_touch_one_another():
     both = LOOKAHEAD.table(costs[:, :, None], np.array([0.0, 1e-5]), 9_000.0)
     for job, usd_per_second in enumerate((0.0, 1e-5)):
         alone = LOOKAHEAD.table(costs[job : job + 1, :, None], np.array([usd_per_second]), 9_000.0)
-        assert both.usd[:, job].tolist() == alone.usd[:, 0].tolist()
+        assert both.usd[:, job].tolist() == alone.usd[: both.usd.shape[0], 0].tolist()
+
+
+def test_jobs_asked_one_by_one_share_a_table_whatever_their_work():
+    costs = np.array([[[1e-8], [5e-8], [2e-8]]])
+    tables = [LOOKAHEAD.table(costs, np.zeros(1), work) for work in (9_000.0, 30_000.0)]
+    assert tables[0].usd is tables[1].usd
+    assert LOOKAHEAD.table(costs, np.array([1e-5]), 9_000.0).usd is not tables[0].usd

@@ -25,6 +25,10 @@ NEARLY_FULL = 0.95
 LATE_STAGES = 1e3
 """What a part of work that is left at the deadline counts for: so many of the dearest stages at full power."""
 
+SHARED_TABLES = 256
+SHARED_POINTS = 256
+"""Shared tables are of whole multiples of it: the work of jobs differs, their deadlines often do not."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
@@ -65,6 +69,7 @@ class Lookahead:
         self._closing_seconds = seconds
         self._closes = modes >= speeds[1:, None] * (1 - 1e-12)
         self._closing_j = seconds * np.array(device.draws_w)
+        self._shared = lru_cache(maxsize=SHARED_TABLES)(self._usd_of_one)
 
     def table(self, unit_costs: Floats, usd_per_second: Floats, most_work_seconds: float) -> Table:
         """The cost to go of every amount of work up to `most_work_seconds`, and some beyond.
@@ -74,14 +79,28 @@ class Lookahead:
             usd_per_second: shape (jobs,), the value of waiting.
             most_work_seconds: the work of the largest job.
         """
-        jobs, stages, nodes = unit_costs.shape
+        jobs, stages, _ = unit_costs.shape
         points = int(np.ceil(most_work_seconds / self.part_seconds)) + PARTS + 1
+        if jobs == 1:  # asked one by one the jobs of a region look ahead at the same prices
+            points = -(-points // SHARED_POINTS) * SHARED_POINTS
+            usd = self._shared(unit_costs.tobytes(), unit_costs.shape, float(usd_per_second[0]), points)
+        else:
+            usd = self._usd(unit_costs, usd_per_second, points)
+        return Table(usd, self.part_seconds, stages * PARTS * self.part_seconds)
+
+    def _usd_of_one(self, unit_costs: bytes, shape: tuple[int, int, int], usd_per_second: float, points: int) -> Floats:
+        return self._usd(np.frombuffer(unit_costs).reshape(shape), np.array([usd_per_second]), points)
+
+    def _usd(self, unit_costs: Floats, usd_per_second: Floats, points: int) -> Floats:
+        """No point depends on those beyond it: a longer table begins as a shorter one does."""
+        jobs, stages, nodes = unit_costs.shape
         dearest = np.abs(unit_costs).reshape(jobs, -1).max(axis=1, initial=1e-12)
         late = LATE_STAGES * (dearest * self._full_w + usd_per_second) * self._stage_seconds
         usd = late * np.arange(points)[:, None]
         for stage in range(stages - 1, -1, -1):
             usd = self._before(usd, unit_costs[:, stage], usd_per_second, nodes)
-        return Table(usd, self.part_seconds, stages * PARTS * self.part_seconds)
+        cost_to_go: Floats = usd
+        return cost_to_go
 
     def _before(self, usd: Floats, unit_costs: Floats, usd_per_second: Floats, nodes: int) -> Floats:
         total, best, other = np.zeros_like(usd), np.empty_like(usd), np.empty_like(usd)
