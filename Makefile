@@ -6,13 +6,17 @@ STAMP := $(VENV)/.installed
 FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)")
 MANIFESTS := constraints.txt dev.txt workspace.txt $(wildcard libs/*/pyproject.toml services/*/pyproject.toml cli/pyproject.toml)
 
-.PHONY: demo test lint bench soak docs savings clean
+.PHONY: demo test test-gpu lint bench soak docs savings clean
 
 demo: $(STAMP)
 	$(BIN)/carbonshift demo
 
 test: $(STAMP)
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# on a host with an NVIDIA GPU; CARBONSHIFT_GPU_ALLOW_LIMITS=1 lets it change power limits, and give them back
+test-gpu: $(STAMP)
+	$(BIN)/pytest -m gpu tests/gpu
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

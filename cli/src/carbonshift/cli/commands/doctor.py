@@ -11,6 +11,8 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from carbonshift.backtest.bench import most_efficient_limit_w
@@ -27,6 +29,7 @@ from carbonshift.ingest.settings import IngestSettings
 
 __all__ = ["doctor"]
 
+YES = {True: "yes", False: "no", None: "?"}
 GROUPS = ("sources", "policies", "forecasters", "devices", "hooks")
 
 
@@ -44,19 +47,37 @@ class Finding:
 
 def doctor(*, as_json: JsonFlag = False) -> None:
     """Say what this host can do: Python, broker, devices, plug-ins, keys; and the remedy for each lack."""
-    findings = [*_python(), *_broker(), *_devices(), *_plugins(), *_setpoints(), *_keys()]
+    reports, unreadable = _devices()
+    findings = [*_python(), *_broker(), *unreadable, *_plugins(), *_setpoints(), *_keys()]
     if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+        everything = [*findings, *_device_findings(reports)]
+        typer.echo(json.dumps([asdict(finding) for finding in everything], indent=2))
     else:
-        table = Table(box=None, header_style="bold")
-        for column in ("", "what", "found", "what to do"):
-            table.add_column(column, overflow="fold")
+        console = Console(highlight=False)
+        table = _table("", "what", "found", "what to do")
         for finding in findings:
-            colour = {"ok": "green", "lack": "yellow", "broken": "red"}[finding.verdict]
-            table.add_row(f"[{colour}]{finding.verdict}[/]", finding.what, finding.found, finding.remedy)
-        Console(highlight=False).print(table)
+            table.add_row(_marked(finding.verdict), finding.what, finding.found, finding.remedy)
+        console.print(table, "")
+        console.print(_device_table(reports), "")
+        for number, report in _numbered(reports):
+            state = _marked("lack" if report.lacks else "ok")
+            console.print(f"{number:>2}  {state}  {escape(report.uuid or report.backend)}")
+            if report.lacks:
+                console.print(Padding(_lack_table(report), (0, 0, 1, 3)))
     if any(finding.verdict == "broken" for finding in findings):
         raise typer.Exit(1)
+
+
+def _table(*columns: str, leading: int = 0) -> Table:
+    table = Table(box=None, header_style="bold", leading=leading)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _marked(verdict: str) -> str:
+    colour = {"ok": "green", "lack": "yellow", "broken": "red"}[verdict]
+    return f"[{colour}]{verdict}[/]"
 
 
 def _python() -> Iterator[Finding]:
@@ -90,39 +111,63 @@ def _broker() -> Iterator[Finding]:
         yield Finding("broker", "ok", f"{origin} answers at {url.rpartition('@')[2]}")
 
 
-def _devices() -> Iterator[Finding]:
+def _devices() -> tuple[list[DeviceReport], list[Finding]]:
+    """What the backends report, or why they do not."""
     try:
-        reports = inspect_devices()
+        return inspect_devices(), []
     except CarbonShiftError as error:
-        yield Finding("devices", "broken", error.problem, error.remedy)
-        return
+        return [], [Finding("devices", "broken", error.problem, error.remedy)]
+
+
+def _device_findings(reports: list[DeviceReport]) -> Iterator[Finding]:
     for report in reports:
         what = f"device {report.name}" if report.uuid else f"devices by {report.backend}"
         if report.uuid:
-            yield Finding(what, "ok", f"{report.uuid}: {_abilities(report)}", detail=asdict(report))
+            yield Finding(what, "ok", f"{report.uuid}: {report.rung}", detail=asdict(report))
         for lack in report.lacks:
             yield Finding(what, "lack", lack.what, lack.remedy)
 
 
-def _abilities(report: DeviceReport) -> str:
-    """By what it is made to draw less, its limits in W, and what it tells."""
-    limits = {
-        "limits": f"{_w(report.min_limit_w)} to {_w(report.max_limit_w)}",
-        "default": _w(report.default_limit_w),
-        "stands at": _w(report.power_limit_w),
-        "enforced": _w(report.enforced_limit_w),
-        "energy": str(report.energy_basis),
-        "power": "told" if report.reads_power else "not told",
-        "clocks": "lockable" if report.locks_clocks else "not lockable",
-        "persistence": {True: "on", False: "off", None: "not told"}[report.persistent],
-        "MIG instances": str(len(report.instances)),
-        "processes": str(report.processes),
-    }
-    return f"{report.rung}; " + ", ".join(f"{name} {value}" for name, value in limits.items())
+def _device_table(reports: list[DeviceReport]) -> Table:
+    """A row a device: 80 columns hold it, since each cell holds several lines."""
+    table = _table("", "device", "driven by", "limit, W", "energy", "state", leading=1)
+    for number, report in _numbered(reports):
+        if not report.uuid:
+            continue
+        nominal = "\nestimated" if report.nominal else ""
+        parts = f"\nparts {len(report.instances)}" if report.instances else ""
+        table.add_row(
+            number,
+            "\n".join(filter(None, (escape(report.name), report.pci_bus_id, f"by {report.backend}"))),
+            f"{report.rung}\nclocks {'lockable' if report.locks_clocks else 'fixed'}",
+            f"now {_w(report.power_limit_w)}\n"
+            f"obeys {_w(report.enforced_limit_w)}\n"
+            f"boots at {_w(report.default_limit_w)}\n"
+            f"range {_w(report.min_limit_w)}-{_w(report.max_limit_w)}{nominal}",
+            f"{report.energy_basis or '?'}\npower {'told' if report.reads_power else 'not told'}",
+            f"persists {YES[report.persistent]}\nMIG {YES[report.divides]}{parts}\nprocesses {len(report.process_ids)}",
+        )
+    return table
+
+
+def _lack_table(report: DeviceReport) -> Table:
+    """What a device lacks, and what to do about each."""
+    table = _table("what is missing", "what to do")
+    for lack in report.lacks:
+        table.add_row(escape(lack.what), escape(lack.remedy))
+    return table
+
+
+def _numbered(reports: list[DeviceReport]) -> Iterator[tuple[str, DeviceReport]]:
+    """Those that speak of no device have no number."""
+    number = 0
+    for report in reports:
+        number += bool(report.uuid)
+        yield str(number) if report.uuid else "", report
 
 
 def _w(watts: float | None) -> str:
-    return "not told" if watts is None else f"{watts:.0f} W"
+    return "?" if watts is None else f"{watts:.0f}"
 
 
 def _plugins() -> Iterator[Finding]:

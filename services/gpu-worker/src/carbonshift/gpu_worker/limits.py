@@ -141,7 +141,7 @@ class GuardedLimits:
         try:
             async with asyncio.timeout(START_SECONDS):
                 line = await asyncio.get_running_loop().sock_recv(ours, MESSAGE_BYTES)
-        except TimeoutError as error:
+        except (TimeoutError, OSError) as error:
             ours.close()
             raise GuardError(
                 f"the guard has not started within {START_SECONDS:g} s", "see whether nvidia-smi answers"
@@ -194,11 +194,17 @@ class GuardedLimits:
     async def _read(self) -> None:
         """Hand answers to those who wait; where the guard ends, start another, which first gives back what stands."""
         while True:
-            line = await asyncio.get_running_loop().sock_recv(self._socket, MESSAGE_BYTES) if self._socket else b""
-            if line:
+            if line := await self._line():
                 self._hear(json.loads(line))
             else:
                 await self._replace()
+
+    async def _line(self) -> bytes:
+        """The next message; empty where the guard has ended, which is a reset where it died with some unread."""
+        try:
+            return await asyncio.get_running_loop().sock_recv(self._socket, MESSAGE_BYTES) if self._socket else b""
+        except OSError:
+            return b""
 
     def _hear(self, message: dict[str, Any]) -> None:
         if "restored" in message:

@@ -37,20 +37,29 @@ class DeviceReport:
     name: str = ""
     pci_bus_id: str | None = None
     rung: Rung = Rung.OBSERVE_ONLY
+    """As far as this process may go."""
     reads_power: bool = False
     energy_basis: EnergyBasis | None = None
+    """MEASURED: its counter was watched, and moved."""
+    sets_limit: bool = False
+    """Whether this process can set its power limit."""
+    nominal: bool = False
+    """Whether its limits are estimates: it is driven by its clocks, or cannot be."""
     min_limit_w: float | None = None
     max_limit_w: float | None = None
     default_limit_w: float | None = None
     power_limit_w: float | None = None
+    """As asked for, by whomever; the enforced one is what it obeys."""
     enforced_limit_w: float | None = None
     locks_clocks: bool = False
     persistent: bool | None = None
     """Whether its limit outlives its last client."""
+    divides: bool | None = None
+    """Whether it is in a mode in which it can be divided into instances (MIG)."""
     instances: tuple[str, ...] = ()
     """What it is divided into, by their UUIDs."""
-    processes: int = 0
-    """That compute on it."""
+    process_ids: tuple[int, ...] = ()
+    """Of what computes on it."""
     lacks: tuple[Lack, ...] = ()
 
     @classmethod

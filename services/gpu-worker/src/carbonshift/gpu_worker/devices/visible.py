@@ -1,15 +1,17 @@
 """Which boards of a host CUDA would show to this process. Pure.
 
-Source: https://docs.nvidia.com/cuda/cuda-c-programming-guide/ (CUDA_VISIBLE_DEVICES)
+Source: https://docs.nvidia.com/cuda/cuda-c-programming-guide/ (CUDA_VISIBLE_DEVICES); what it leaves out as PyTorch
+reads it (torch.cuda, _parse_visible_devices): a number ends where its digits do, and a board named twice hides all.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
 __all__ = ["visible"]
 
 
 def visible(uuids: Sequence[str], instances: Mapping[str, str], listed: str | None) -> list[str]:
-    """The boards that `listed` names, each once, in its order; an entry that names none ends the list.
+    """The boards that `listed` names, in its order; an entry that names none ends the list.
 
     Args:
         uuids: of all boards, in the order of their PCI addresses.
@@ -18,15 +20,17 @@ def visible(uuids: Sequence[str], instances: Mapping[str, str], listed: str | No
     """
     if listed is None:
         return list(uuids)
-    found: dict[str, None] = {}
+    found: dict[str, str] = {}  # boards and instances, and the board of each
     for entry in (word.strip() for word in listed.split(",")):
-        if entry.isdecimal():
-            named = [uuids[int(entry)]] if int(entry) < len(uuids) else []
+        if number := re.match(r"\+?(\d+)", entry):
+            named = {uuid: uuid for uuid in uuids[int(number[1]) :][:1]}
         elif entry.startswith("MIG-"):
-            named = [board for uuid, board in instances.items() if uuid.startswith(entry)]
+            named = {uuid: board for uuid, board in instances.items() if uuid.startswith(entry)}
         else:
-            named = [uuid for uuid in uuids if entry.startswith("GPU-") and uuid.startswith(entry)]
+            named = {uuid: uuid for uuid in uuids if entry.startswith("GPU-") and uuid.startswith(entry)}
         if len(named) != 1:  # nothing, or not one alone
             break
-        found[named[0]] = None
-    return list(found)
+        if found.keys() & named.keys():
+            return []
+        found |= named
+    return list(dict.fromkeys(found.values()))
