@@ -1,6 +1,7 @@
 """The agent against real processes: an ordinary ResNet-18 script, and loops without torch that start at once."""
 
 import asyncio
+import grp
 import os
 import signal
 import socket
@@ -280,3 +281,62 @@ async def test_another_users_process_is_turned_away(trainings, tmp_path):
     code, out, err = await trainings.ended(stranger)
     assert (code, err) == (0, "")
     assert "not uid 65534" in out
+
+
+STRANGER = """
+import os, socket, sys
+from carbonshift.training.wire import Hello, RefusedError, ask
+path, job, *groups = sys.argv[1:]
+os.setgroups([int(group) for group in groups])
+os.setgid(65534)
+os.setuid(65534)
+agent = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+agent.settimeout(30)
+try:
+    agent.connect(path)
+    ask(agent, Hello(job=job, rank=0, world_size=1))
+    print("joined")
+except (RefusedError, PermissionError) as error:
+    print(error)
+"""
+
+
+@pytest.fixture
+def open_folder():
+    """One that a stranger gets into."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+async def told(*arguments: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", STRANGER, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    out, err = await process.communicate()
+    return out.decode() + err.decode()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+async def test_members_of_the_group_may_join_and_touch_no_job_but_their_own(open_folder):
+    group, control = grp.getgrall()[-1], TrainingControl()
+    await control.start(open_folder / "control", group.gr_name)
+    trainings = Trainings(control, open_folder)
+    try:
+        process = await trainings.loop()
+        await trainings.change("joined")
+        path = str(open_folder / "control")
+        assert "Permission denied" in await told(path, "own")
+        assert await told(path, "own", str(group.gr_gid)) == "joined\n"
+        assert await told(path, "loop", str(group.gr_gid)) == "job loop is of another user\n"
+        process.kill()
+        await process.communicate()
+    finally:
+        await control.close()
+
+
+async def test_a_group_that_is_none_is_refused_and_leaves_no_socket(tmp_path):
+    with pytest.raises(ControlSocketError, match="there is no group nobodys-group"):
+        await TrainingControl().start(tmp_path / "control", "nobodys-group")
+    assert not (tmp_path / "control").exists()
