@@ -64,7 +64,9 @@ def main() -> None:
                 killed = time.monotonic()
             while any(board.limit_mw != FOUND_MW for board in driver.state.board[:2]) or any(captured.glob("*.json")):
                 lies += sum(
-                    board.limit_mw != FOUND_MW and not (captured / f"{board.uuid.decode()}.json").exists()
+                    board.limit_mw != FOUND_MW
+                    and not (captured / f"{board.uuid.decode()}.json").exists()
+                    and board.limit_mw != FOUND_MW  # else it was given back, and the file with it, in between
                     for board in driver.state.board[:2]
                 )
                 if time.monotonic() > killed + LEASE_SECONDS:
