@@ -122,6 +122,7 @@ async def measure(states: int) -> None:
 
                     await listener.subscribe("carbonshift.state.caiso", cb=on_message)
                     await listener.flush()
+                    await asyncio.sleep(SECONDS_APART)  # the rise to all watts may have waited for its turn
                     bare, ours = [], []
                     for number in range(1, states + 1):
                         await asyncio.sleep(SECONDS_APART)
