@@ -107,15 +107,25 @@ async def bus(broker_url: str) -> Bus:
     return bus
 
 
+@pytest.fixture(scope="session")
+def module_at() -> Callable[[Path], Any]:
+    """Loads a module from its path, once: a test folder is no package."""
+
+    def load(path: Path) -> Any:
+        name = f"carbonshift_tests_{path.stem}"
+        if name not in sys.modules:
+            loader = SourceFileLoader(name, str(path))
+            sys.modules[name] = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
+            loader.exec_module(sys.modules[name])
+        return sys.modules[name]
+
+    return load
+
+
 @pytest.fixture
-def grid() -> Iterator[Any]:
+def grid(module_at: Callable[[Path], Any]) -> Iterator[Any]:
     """A GridServer: CAISO, WattTime and Electricity Maps on loopback; `grid.settings()` is the environment for it."""
-    name = "carbonshift_grid_server"  # a test folder is no package: it is loaded from its path, once
-    if name not in sys.modules:
-        loader = SourceFileLoader(name, str(Path(__file__).parent / "tests" / "grid_server.py"))
-        sys.modules[name] = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
-        loader.exec_module(sys.modules[name])
-    with sys.modules[name].GridServer() as server:
+    with module_at(Path(__file__).parent / "tests" / "grid_server.py").GridServer() as server:
         yield server
     if server.failures:
         raise server.failures[0]

@@ -7,35 +7,16 @@ boards without pause. After each kill every limit has to be what was found at th
 """
 
 import argparse
-import os
 import random
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
-DRIVER = Path(__file__).parents[1] / "services/gpu-worker/tests/fake_nvml/driver.py"
+from limit_latency import fake_driver
+
 FOUND_MW = 650_000
 LEASE_SECONDS = 10.0
-AGENT = """
-import asyncio, random, sys
-from pathlib import Path
-from carbonshift.gpu_worker.devices.nvml import NvmlBackend
-from carbonshift.gpu_worker.limits import GuardedLimits
-
-async def main(folder, lease_seconds):
-    devices = NvmlBackend().discover()
-    limits = GuardedLimits("nvml", devices, Path(folder), lease_seconds=float(lease_seconds), restored=print)
-    await limits.start()
-    print("ready", flush=True)
-    while True:
-        await asyncio.gather(*(limits.cap(device.uuid, random.uniform(200, 640)) for device in devices))
-
-asyncio.run(main(*sys.argv[1:]))
-"""
 
 
 def main() -> None:
@@ -46,18 +27,10 @@ def main() -> None:
     moments, seconds, lies = random.Random(0), [], 0  # noqa: S311  # no secret
     with tempfile.TemporaryDirectory() as name:
         folder, captured = Path(name), Path(name) / "captured"
-        module = SourceFileLoader("carbonshift_fake_nvml", str(DRIVER)).load_module()
-        library = module.compiled(folder)
-        if library is None:
-            raise SystemExit("no C compiler to build a driver with")
-        driver = module.FakeNvml(library, folder, ({}, {}))
+        driver = fake_driver(folder, {}, {})
         driver.state.set_delay_us = 10_000
         for _ in range(kills):
-            command = [sys.executable, "-c", AGENT, str(captured), str(LEASE_SECONDS)]
-            with subprocess.Popen(
-                command, env=os.environ | driver.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            ) as agent:
-                assert agent.stdout is not None  # noqa: S101
+            with driver.capping_agent(captured, LEASE_SECONDS) as agent:
                 agent.stdout.readline()
                 time.sleep(moments.uniform(0, 0.2))
                 agent.kill()

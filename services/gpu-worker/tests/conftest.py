@@ -1,41 +1,33 @@
 """The driver of fake_nvml/ for the unmodified pynvml, in any process."""
 
 import ctypes
-import importlib.util
 import os
-import sys
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
 
 import pynvml
 import pytest
 
 
-def driver() -> ModuleType:
-    """The module: a test folder is no package, so it is loaded from its path, once."""
-    name = "carbonshift_fake_nvml"
-    if name not in sys.modules:
-        loader = SourceFileLoader(name, str(Path(__file__).parent / "fake_nvml/driver.py"))
-        sys.modules[name] = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
-        loader.exec_module(sys.modules[name])
-    return sys.modules[name]
+@pytest.fixture(scope="session")
+def nvml_driver(module_at):
+    """The module fake_nvml/driver.py."""
+    return module_at(Path(__file__).parent / "fake_nvml/driver.py")
 
 
 @pytest.fixture(scope="session")
-def nvml_library(tmp_path_factory):
-    library = driver().compiled(tmp_path_factory.mktemp("nvml"))
+def nvml_library(nvml_driver, tmp_path_factory):
+    library = nvml_driver.compiled(tmp_path_factory.mktemp("nvml"))
     if library is None:
         pytest.skip("no C compiler to build a driver with")
     return library
 
 
 @pytest.fixture
-def fake_nvml(nvml_library, tmp_path):
+def fake_nvml(nvml_driver, nvml_library, tmp_path):
     """Makes a driver with boards: an H100 each, but for what is given."""
 
     def make(*boards: dict):
-        return driver().FakeNvml(nvml_library, tmp_path, boards or ({},))
+        return nvml_driver.FakeNvml(nvml_library, tmp_path, boards or ({},))
 
     return make
 

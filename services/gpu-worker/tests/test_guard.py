@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -18,41 +19,15 @@ from carbonshift.gpu_worker.limits import GuardedLimits
 
 PATIENCE_SECONDS = 60.0
 LEASE_SECONDS = 2.0
-AGENT = """
-import asyncio, random, sys
-from pathlib import Path
-from carbonshift.gpu_worker.devices.nvml import NvmlBackend
-from carbonshift.gpu_worker.errors import GuardError
-from carbonshift.gpu_worker.limits import GuardedLimits
-
-async def main(folder, lease_seconds):
-    devices = NvmlBackend().discover()
-    limits = GuardedLimits("nvml", devices, Path(folder), lease_seconds=float(lease_seconds), restored=print)
-    await limits.start()
-    print("ready", flush=True)
-    capped = False
-    while True:
-        for device in devices:
-            try:
-                await limits.cap(device.uuid, random.uniform(200, 640))
-                capped or print("capped", flush=True)
-                capped = True
-                await asyncio.sleep(random.uniform(0, 0.01))
-            except GuardError:
-                await asyncio.sleep(0.05)
-
-asyncio.run(main(*sys.argv[1:]))
-"""
 
 
-def agent(driver, folder, lease_seconds=LEASE_SECONDS):
-    return subprocess.Popen(
-        [sys.executable, "-c", AGENT, str(folder), str(lease_seconds)],
-        env=os.environ | driver.env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@contextmanager
+def capping(driver, folder):
+    """An agent that has begun to cap."""
+    with driver.capping_agent(folder, LEASE_SECONDS) as process:
+        assert process.stdout.readline() == "ready\n"
+        assert process.stdout.readline() == "capped\n"
+        yield process
 
 
 def until(found):
@@ -76,9 +51,7 @@ def folder(tmp_path):
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_whatever_ends_the_agent_the_limits_are_back(fake_nvml, folder, how):
     driver = fake_nvml({}, {})
-    with agent(driver, folder) as process:
-        assert process.stdout.readline() == "ready\n"
-        assert process.stdout.readline() == "capped\n"
+    with capping(driver, folder) as process:
         process.send_signal(how)
         process.wait(PATIENCE_SECONDS)
     until(lambda: given_back(driver, folder))
@@ -86,9 +59,7 @@ def test_whatever_ends_the_agent_the_limits_are_back(fake_nvml, folder, how):
 
 def test_an_agent_that_hangs_loses_its_limits_after_the_lease_and_may_go_on(fake_nvml, folder):
     driver = fake_nvml()
-    with agent(driver, folder) as process:
-        assert process.stdout.readline() == "ready\n"
-        process.stdout.readline()
+    with capping(driver, folder) as process:
         process.send_signal(signal.SIGSTOP)
         until(lambda: given_back(driver, folder))
         process.send_signal(signal.SIGCONT)
@@ -99,9 +70,7 @@ def test_an_agent_that_hangs_loses_its_limits_after_the_lease_and_may_go_on(fake
 
 def test_both_killed_the_next_agent_s_guard_restores_first(fake_nvml, folder):
     driver = fake_nvml()
-    with agent(driver, folder) as process:
-        process.stdout.readline()
-        process.stdout.readline()
+    with capping(driver, folder) as process:
         guards = {call.pid for call in driver.calls("nvmlDeviceSetPowerManagementLimit")}
         assert process.pid not in guards
         for pid in guards:
@@ -110,7 +79,7 @@ def test_both_killed_the_next_agent_s_guard_restores_first(fake_nvml, folder):
     assert driver.board().limit_mw != 650_000
     assert list(folder.iterdir())
     sets = len(driver.calls("nvmlDeviceSetPowerManagementLimit"))
-    with agent(driver, folder) as process:
+    with driver.capping_agent(folder, LEASE_SECONDS) as process:
         assert process.stdout.readline() == "ready\n"
         assert driver.calls("nvmlDeviceSetPowerManagementLimit")[sets].argument == 650_000
         process.kill()
@@ -119,9 +88,7 @@ def test_both_killed_the_next_agent_s_guard_restores_first(fake_nvml, folder):
 
 def test_a_guard_that_is_killed_is_replaced_and_the_new_one_gives_back_first(fake_nvml, folder):
     driver = fake_nvml()
-    with agent(driver, folder) as process:
-        process.stdout.readline()
-        process.stdout.readline()
+    with capping(driver, folder) as process:
         (guard,) = {call.pid for call in driver.calls("nvmlDeviceSetPowerManagementLimit")}
         os.kill(guard, signal.SIGKILL)
         until(lambda: {call.pid for call in driver.calls("nvmlDeviceSetPowerManagementLimit")} - {guard})
@@ -136,7 +103,7 @@ def test_killed_at_random_moments_the_limit_is_back_every_time(fake_nvml, folder
     driver.state.set_delay_us = 3_000
     moments = random.Random(5)
     for _ in range(5):
-        with agent(driver, folder) as process:
+        with driver.capping_agent(folder, LEASE_SECONDS) as process:
             assert process.stdout.readline() == "ready\n"
             time.sleep(moments.uniform(0, 0.05))
             process.kill()
@@ -145,9 +112,9 @@ def test_killed_at_random_moments_the_limit_is_back_every_time(fake_nvml, folder
 
 def test_a_second_agent_of_a_board_is_refused(fake_nvml, folder, tmp_path):
     driver = fake_nvml()
-    with agent(driver, folder) as first:
+    with driver.capping_agent(folder, LEASE_SECONDS) as first:
         first.stdout.readline()
-        second = agent(driver, tmp_path / "other")
+        second = driver.capping_agent(tmp_path / "other", LEASE_SECONDS)
         _, complaint = second.communicate(timeout=PATIENCE_SECONDS)
         assert f"another agent on this host drives {driver.uuid()}" in complaint
         first.kill()

@@ -2,8 +2,10 @@
 
 import ctypes
 import mmap
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
@@ -86,6 +88,17 @@ class FakeNvml:
             values = {"uuid": f"GPU-{uuid4()}", "name": "NVIDIA H100 80GB HBM3", "pci": f"0000:{number + 1:02x}:00.0"}
             for name, value in (values | H100 | given).items():
                 setattr(board, name, value.encode() if isinstance(value, str) else value)
+
+    def capping_agent(self, folder: Path, lease_seconds: float) -> subprocess.Popen[str]:
+        """One that caps every board without pause, its captured limits in `folder`."""
+        script = Path(__file__).with_name("capping_agent.py")
+        return subprocess.Popen(
+            [sys.executable, str(script), str(folder), str(lease_seconds)],
+            env=os.environ | self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     @property
     def env(self) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from carbonshift.common.events import GridState, JobPlan, PowerTarget, WorkerTelemetry
 from carbonshift.gpu_worker.board import Board
@@ -14,6 +15,7 @@ from carbonshift.gpu_worker.keeper import LimitChange
 from carbonshift.gpu_worker.limits import GuardedLimits, Limits, OwnLimits
 from carbonshift.gpu_worker.log_book import LogBook
 from carbonshift.gpu_worker.outbox import Outbox
+from carbonshift.gpu_worker.plans import Plans
 from carbonshift.gpu_worker.settings import GpuWorkerSettings
 from carbonshift.gpu_worker.training_control import JobChange, TrainingControl
 from carbonshift.gpu_worker.worker import Worker
@@ -35,7 +37,7 @@ class Agent:
         self._limits: Limits | None = None
         self._devices: Sequence[Device] = ()
         self._boards_of: dict[str, frozenset[str]] = {}
-        self._holds = Holds()
+        self._holds, self._plans = Holds(), Plans()
         self._restoring: set[asyncio.Task[None]] = set()
         self.workers: Sequence[Worker] = ()
         """One a board, once open."""
@@ -62,13 +64,13 @@ class Agent:
         undone = await self._limits.start()
         log_book = LogBook()
         workers = []
+        await asyncio.gather(*(asyncio.to_thread(device.validate_energy) for device in devices))
         for device in devices:
-            await asyncio.to_thread(device.validate_energy)
             board = Board(
                 device, self._limits, seconds_between_caps=SECONDS_BETWEEN_CAPS if backend.outlives_us else 0.0
             )
-            crew = Crew(self._control, self._holds, device.uuid, self._on(device.uuid))
-            workers.append(Worker(settings, self._outbox, board, crew, log_book))
+            crew = Crew(self._control, self._holds, device.uuid, partial(self._computes_on, device.uuid))
+            workers.append(Worker(settings, self._outbox, board, crew, self._plans, log_book))
         self._devices, self.workers = devices, workers
         for worker in workers:
             await worker.open(backend.name, undone[worker.uuid])
@@ -90,6 +92,7 @@ class Agent:
 
     async def on_plan(self, plan: JobPlan) -> None:
         """Follow `plan` where its job runs here."""
+        self._plans.hear(plan)
         await asyncio.gather(*(worker.on_plan(plan) for worker in self.workers))
 
     async def on_target(self, target: PowerTarget) -> None:
@@ -106,17 +109,15 @@ class Agent:
             change = await self._control.changes.get()
             if change.kind == "joined":
                 self._boards_of[change.view.job] = await asyncio.to_thread(self._boards_with, change)
-            await asyncio.gather(*(worker.on_job(change) for worker in self._concerned(change)))
+            await asyncio.gather(
+                *(worker.on_job(change) for worker in self.workers if self._computes_on(worker.uuid, change.view.job))
+            )
             if change.view.job not in self._control.jobs:
                 self._boards_of.pop(change.view.job, None)
                 self._holds.forget(change.view.job)
 
-    def _concerned(self, change: JobChange) -> Iterable[Worker]:
-        boards = self._boards_of.get(change.view.job, frozenset())
-        return [worker for worker in self.workers if worker.uuid in boards]
-
-    def _on(self, uuid: str) -> Callable[[str], bool]:
-        return lambda job: uuid in self._boards_of.get(job, frozenset())
+    def _computes_on(self, uuid: str, job: str) -> bool:
+        return uuid in self._boards_of.get(job, ())
 
     def _boards_with(self, change: JobChange) -> frozenset[str]:
         """The boards that a job computes on, as far as drivers tell; every board where none does: all have to agree."""

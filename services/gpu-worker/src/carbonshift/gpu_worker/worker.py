@@ -67,11 +67,11 @@ class Worker:
     _allowance: Allowance
 
     def __init__(
-        self, settings: GpuWorkerSettings, outbox: Outbox, board: Board, crew: Crew, log_book: LogBook
+        self, settings: GpuWorkerSettings, outbox: Outbox, board: Board, crew: Crew, plans: Plans, log_book: LogBook
     ) -> None:
         self._settings = settings
         self._outbox = outbox
-        self._board, self._crew, self._log_book = board, crew, log_book
+        self._board, self._crew, self._plans, self._log_book = board, crew, plans, log_book
         self._modelled = ModelledTraining(settings.worker) if settings.modelled_job else None
         self._lock = asyncio.Lock()
         self._opened = self._closing = False
@@ -80,7 +80,6 @@ class Worker:
         self._lease_end: datetime | None = None
         self._lease_told = False
         self._sound_until: datetime | None = None
-        self._plans = Plans()
         self._site_limit = SiteLimit()
         self._order: Order | None = None
         self._waiting: frozenset[str] = frozenset()
@@ -146,8 +145,7 @@ class Worker:
         await self._outbox.room()
 
     async def on_plan(self, plan: JobPlan) -> None:
-        """Follow `plan` where its job runs here, once it has begun."""
-        self._plans.hear(plan)
+        """Follow `plan`, one of the plans that have been heard, where its job runs here, once it has begun."""
         if plan.job in self._jobs():
             await self._reconsider()
 
