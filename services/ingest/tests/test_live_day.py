@@ -31,7 +31,7 @@ class Clock:
         self.now = self.grid.now = moment
 
 
-async def a_day(bus, grid, monkeypatch, carbon_sources, end=START + SIMULATED_DAY, poll_seconds=30.0):
+async def a_day(bus, grid, monkeypatch, carbon_sources, end, poll_seconds=30.0, timeout_seconds=20.0):
     for name, value in grid.settings().items():
         monkeypatch.setenv(name, value)
     settings = IngestSettings(
@@ -44,7 +44,7 @@ async def a_day(bus, grid, monkeypatch, carbon_sources, end=START + SIMULATED_DA
     clock = Clock(grid, START)
     clock.moves_to(START + timedelta(seconds=42))
     # no second of the real clock is waited for: a question is asked once, and the circuit closes again at once
-    async with WebPool(0.25, open_seconds=0.0, clock=clock) as web, bare_client(settings) as client:
+    async with WebPool(timeout_seconds, open_seconds=0.0, clock=clock) as web, bare_client(settings) as client:
         since = clock.now - timedelta(seconds=settings.backfill_seconds)
         chains = [
             Chain(
@@ -89,7 +89,9 @@ async def test_a_day_under_thirty_percent_faults_differs_from_truth_only_where_t
     grid.fault_rate = 0.3
     grid.slow_seconds = 0.3
     grid.random_faults = tuple(sorted(set(grid.faults) - {"429-retry-after"}))  # it would be waited for in real time
-    ticks = await a_day(bus, grid, monkeypatch, ("caiso-outlook",), poll_seconds=75.0)
+    ticks = await a_day(
+        bus, grid, monkeypatch, ("caiso-outlook",), START + SIMULATED_DAY, poll_seconds=75.0, timeout_seconds=0.25
+    )
     newest = in_turn(ticks)
     whole = [START + STEP * n for n in range(int(SIMULATED_DAY / STEP) - 6)]
     assert set(whole) <= set(newest)
