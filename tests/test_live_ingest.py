@@ -104,7 +104,7 @@ def test_a_metrics_port_that_is_taken_is_one_line_and_exit_code_two(bus, grid):
         result = ingest(bus, grid, CARBONSHIFT_METRICS_PORT=str(taken.getsockname()[1]))
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
-    assert result.stderr.strip().splitlines()[-1].startswith("carbonshift: metrics_port ")
+    assert result.stderr.strip().splitlines()[-1].startswith("carbonshift: CARBONSHIFT_METRICS_PORT=")
 
 
 def ingest(bus, grid, **changes):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from carbonshift.cli.usage_of_run import usage_by_device
 from carbonshift.common.events import (
+    Account,
     CarbonBasis,
     EnergyBasis,
     GridTick,
@@ -37,7 +38,7 @@ def tick(number, price):
     )
 
 
-def telemetry(seconds, energy_j, state=RunState.RUNNING):
+def telemetry(seconds, energy_j, state=RunState.RUNNING, since=START):
     return WorkerTelemetry(
         worker="w",
         site="s",
@@ -53,6 +54,7 @@ def telemetry(seconds, energy_j, state=RunState.RUNNING):
         energy_basis=EnergyBasis.MODELLED,
         run_state=state,
         work_seconds=energy_j / 100,
+        account=Account(since=since),
     )
 
 
@@ -79,6 +81,13 @@ def test_a_wait_is_counted_as_parked():
 
 
 def test_a_worker_that_began_anew_counts_from_nought():
-    heard = [telemetry(0, 0), telemetry(100, 10_000), telemetry(150, 2_000), telemetry(200, 7_000)]
+    told = [(0, 0, 0), (100, 10_000, 0), (150, 2_000, 110), (200, 7_000, 110)]
+    heard = [telemetry(at, energy_j, since=START + timedelta(seconds=began)) for at, energy_j, began in told]
     (usage,) = usage_by_device(heard, TICKS).values()
     assert usage.energy_j == 17_000
+
+
+def test_an_account_that_a_kill_has_set_back_a_little_is_not_counted_twice():
+    heard = [telemetry(at, energy_j, since=START) for at, energy_j in ((0, 0), (100, 10_000), (150, 9_900))]
+    (usage,) = usage_by_device(heard, TICKS).values()
+    assert usage.energy_j == 10_000

@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 
 from carbonshift.common.events import (
+    Account,
     CarbonBasis,
     EnergyBasis,
     GridState,
@@ -124,6 +125,7 @@ def telemetry(worker="lab-a", device="gpu-0", *, power=200.0, job="resnet", seco
         ceiling_w=250.0,
         energy_j=1_000.0,
         energy_basis=EnergyBasis.MODELLED,
+        account=Account(since=NOON),
         run_state=RunState.RUNNING,
         job=job,
         step=120,

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from carbonshift.common.client import bare_client
 from carbonshift.common.events import (
+    Account,
     DayAheadPrices,
     DeadLetter,
     EnergyBasis,
@@ -80,6 +81,7 @@ def telemetry_of(tick, **changes):
         "ceiling_w": 250,
         "energy_j": 0,
         "energy_basis": EnergyBasis.MODELLED,
+        "account": Account(since=tick.interval_start),
         "run_state": RunState.PAUSED,
     }
     return WorkerTelemetry.model_validate(values | changes)

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from carbonshift.common.events import (
+    Account,
     EnergyBasis,
     PowerTarget,
     Pulse,
@@ -38,6 +39,7 @@ def device(tick, job=None, **changes):
         "ceiling_w": 250,
         "energy_j": 0,
         "energy_basis": EnergyBasis.MODELLED,
+        "account": Account(since=tick(0).interval_start),
         "run_state": RunState.PAUSED,
         "job": job,
     }

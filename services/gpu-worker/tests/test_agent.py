@@ -6,10 +6,21 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from carbonshift.common.events import WorkerEvent, WorkerEventKind, WorkerTelemetry
+from carbonshift.common.events import (
+    CarbonBasis,
+    EnergyBasis,
+    GridTick,
+    JobStatus,
+    PriceMarket,
+    Quality,
+    WorkerEvent,
+    WorkerEventKind,
+    WorkerTelemetry,
+)
 
 PATIENCE_SECONDS = 60.0
 
@@ -130,3 +141,63 @@ async def test_a_second_agent_is_told_who_has_the_board(fake_nvml, bus, tmp_path
             assert f"another agent on this host drives {driver.uuid()}" in complaint
             assert "Traceback" not in complaint
         assert limits(driver) == [200_000]
+
+
+def tick_of_this_hour(revision=0, price=50.0):
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    return GridTick(
+        region="caiso",
+        interval_start=start,
+        interval_seconds=3 * 3_600,  # the hour may end meanwhile
+        revision=revision,
+        price_usd_per_mwh=price,
+        carbon_g_per_kwh=250.0,
+        carbon_basis=CarbonBasis.MARGINAL,
+        price_quality=Quality.OBSERVED,
+        carbon_quality=Quality.OBSERVED,
+        price_market=PriceMarket.REAL_TIME,
+        price_source="test",
+        carbon_source="test",
+        observed_at=datetime.now(UTC),
+    )
+
+
+async def told_that(bus, fits):
+    """The first telemetry that fits."""
+    return (await bus.collect(WorkerTelemetry, when=lambda found: bool(found) and fits(found[-1])))[-1]
+
+
+async def last_of(bus, kind):
+    """The last of the only kind that its stream holds now."""
+    count = await bus.count(kind.stream)
+    return (await bus.collect(kind, when=lambda found: len(found) == count))[-1]
+
+
+async def test_energy_is_counted_once_over_a_kill_and_a_restart(fake_nvml, bus, tmp_path):
+    """What the board drew while nobody looked is the board's, and no job's."""
+    driver = fake_nvml()
+    away_j = 1e6
+    with agent(driver, bus, tmp_path) as process:
+        await told_that(bus, lambda told: told.energy_j > 0)
+        await bus.publish(tick_of_this_hour())
+        first = await told_that(bus, lambda told: told.account.cost_usd > 0)
+        assert first.energy_basis is EnergyBasis.MEASURED
+        await until((tmp_path / "energy").is_dir)
+        process.kill()
+    driver.board().energy_mj += round(away_j * 1_000)
+    with agent(driver, bus, tmp_path) as process:
+        again = await told_that(bus, lambda told: told.energy_j > away_j)
+        await bus.publish(tick_of_this_hour(revision=1, price=100.0))
+        await told_that(bus, lambda told: told.account.cost_usd > 1.5 * away_j / 3.6e9 * 50)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_SECONDS) == 0, process.stderr.read()
+    counted_j = driver.board().energy_mj / 1_000
+    last, status = await last_of(bus, WorkerTelemetry), await last_of(bus, JobStatus)
+    assert away_j < last.energy_j <= counted_j
+    assert again.account.since == first.account.since == last.account.since
+    assert last.account.cost_usd == pytest.approx(last.energy_j / 3.6e9 * 100)
+    assert last.account.marginal_carbon_g == pytest.approx(last.energy_j / 3.6e6 * 250)
+    assert (last.account.unpriced_j, last.account.uncounted_j, last.account.error_j) == (0, 0, 0)
+    assert status.job == "host"
+    assert 0 < status.energy_j < away_j
+    assert 0 < status.account.parked_j <= status.energy_j  # it waited for its first state

@@ -19,6 +19,7 @@ from carbonshift.common.embedded import find_binary
 from carbonshift.common.events import (
     DeadLetter,
     EnergyBasis,
+    EnergyUse,
     Event,
     GridState,
     JobPlan,
@@ -51,7 +52,7 @@ while not os.path.exists(sys.argv[1]):
 
 
 PATIENCE_SECONDS = 30.0
-HEARD = {kind.address.rpartition(".")[2]: kind for kind in (WorkerEvent, WorkerTelemetry)}
+HEARD = {kind.address.rpartition(".")[2]: kind for kind in (WorkerEvent, WorkerTelemetry, EnergyUse)}
 
 E = TypeVar("E", bound=Event)
 

@@ -1,7 +1,5 @@
 """The captured limit through the ways a worker can end; the board is one that outlives its worker."""
 
-from datetime import UTC, datetime
-
 import pytest
 
 from carbonshift.gpu_worker.board import Board
@@ -160,14 +158,3 @@ async def test_caps_of_a_real_board_wait_for_their_turn_and_giving_back_does_not
     seconds = 101.0
     assert await board.cap(120.0)
     assert await board.restore() == LimitChange(from_w=120.0, to_w=230.0)
-
-
-async def test_energy_comes_from_the_counter_and_survives_its_reset(tmp_path, device, monkeypatch):
-    """A driver reload puts the counter back to zero: the draw of that span is the power then read."""
-    counts_j, seconds = iter([1_000.0, 3_000.0, 5.0]), iter([0.0, 10.0, 20.0])
-    monkeypatch.setattr(device, "power_w", lambda: 77.0)
-    board = await boarded(device, tmp_path, monotonic_seconds=lambda: next(seconds))
-    monkeypatch.setattr(device, "energy_j", lambda: next(counts_j))
-    start = datetime(2025, 7, 1, 12, tzinfo=UTC)
-    sums = [(await board.settle(start.replace(second=second))).energy_j for second in (0, 10, 20)]
-    assert sums == [0.0, 2_000.0, 2_770.0]

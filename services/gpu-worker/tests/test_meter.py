@@ -14,7 +14,7 @@ spans = st.lists(st.tuples(st.sampled_from(Load), st.floats(100, 250), st.intege
 def metered(meter: Meter, load: Load, limit_w: float, seconds: float) -> Meter:
     return meter.advance(
         meter.at + timedelta(seconds=seconds),
-        power_w=modelled_draw_w(RESNET18_V100, load, limit_w),
+        energy_j=modelled_draw_w(RESNET18_V100, load, limit_w) * seconds,
         speed=modelled_speed(RESNET18_V100, load, limit_w),
     )
 
@@ -41,6 +41,6 @@ def test_waiting_is_not_free_and_a_limit_is_not_a_draw():
 
 def test_the_past_changes_nothing_and_another_recordings_time_costs_nothing():
     meter = metered(Meter(at=NOON), Load.RUNNING, 150.0, 60)
-    assert meter.advance(NOON, power_w=100.0, speed=1.0) == meter
+    assert meter.advance(NOON, energy_j=100.0, speed=1.0) == meter
     jumped = meter.jump(NOON - timedelta(days=365))
     assert (jumped.energy_j, jumped.work_seconds) == (meter.energy_j, meter.work_seconds)

@@ -16,7 +16,7 @@ def usage_by_device(telemetry: Iterable[WorkerTelemetry], ticks: Sequence[GridTi
     Between two messages the energy is spread evenly over the event time, so that each interval's part has its price.
 
     Args:
-        telemetry: in the order heard; energy and work count up from each worker's start.
+        telemetry: in the order heard; energy counts up from its account's beginning, work from each worker's start.
         ticks: of the region, rising in time, covering the telemetry.
     """
     usages: dict[tuple[str, str], Usage] = {}
@@ -36,8 +36,9 @@ def _spans(
     then: WorkerTelemetry, now: WorkerTelemetry, ticks: Sequence[GridTick], starts: list[datetime]
 ) -> Iterator[Usage]:
     """The usage between two messages, a piece for each interval they touch."""
-    restarted = now.energy_j < then.energy_j
-    energy_j = now.energy_j if restarted else now.energy_j - then.energy_j
+    same = now.account.since == then.account.since
+    energy_j = max(0.0, now.energy_j - then.energy_j) if same else now.energy_j
+    restarted = now.work_seconds < then.work_seconds
     work_seconds = now.work_seconds if restarted else now.work_seconds - then.work_seconds
     seconds = (now.observed_at - then.observed_at).total_seconds()
     if seconds <= 0:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
-from carbonshift.common.events import GridState, JobPlan, PowerTarget, WorkerTelemetry
+from carbonshift.common.events import GridState, GridTick, JobPlan, PowerTarget, WorkerTelemetry
 from carbonshift.gpu_worker.board import Board
+from carbonshift.gpu_worker.books import Books
 from carbonshift.gpu_worker.crew import Crew, Holds
 from carbonshift.gpu_worker.devices.choice import choose_devices
 from carbonshift.gpu_worker.devices.device import Device
@@ -37,7 +38,7 @@ class Agent:
         self._limits: Limits | None = None
         self._devices: Sequence[Device] = ()
         self._boards_of: dict[str, frozenset[str]] = {}
-        self._holds, self._plans = Holds(), Plans()
+        self._holds, self._plans, self._books = Holds(), Plans(), Books()
         self._restoring: set[asyncio.Task[None]] = set()
         self.workers: Sequence[Worker] = ()
         """One a board, once open."""
@@ -70,7 +71,7 @@ class Agent:
                 device, self._limits, seconds_between_caps=SECONDS_BETWEEN_CAPS if backend.outlives_us else 0.0
             )
             crew = Crew(self._control, self._holds, device.uuid, partial(self._computes_on, device.uuid))
-            workers.append(Worker(settings, self._outbox, board, crew, self._plans, log_book))
+            workers.append(Worker(settings, self._outbox, board, crew, self._plans, self._books, log_book))
         self._devices, self.workers = devices, workers
         for worker in workers:
             await worker.open(backend.name, undone[worker.uuid])
@@ -89,6 +90,15 @@ class Agent:
     async def on_state(self, state: GridState, published_at: datetime) -> None:
         """Follow `state`, which the broker stored at `published_at`."""
         await asyncio.gather(*(worker.on_state(state, published_at) for worker in self.workers))
+
+    def on_tick(self, tick: GridTick) -> None:
+        """Know what energy costs, and has cost, in the interval of `tick`."""
+        self._books.hear(tick)
+
+    @property
+    def owed_since(self) -> datetime | None:
+        """From when on energy of an earlier run waits for its ticks; None where none does."""
+        return self._books.owed_since()
 
     async def on_plan(self, plan: JobPlan) -> None:
         """Follow `plan` where its job runs here."""

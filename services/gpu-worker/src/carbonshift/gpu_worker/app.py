@@ -8,23 +8,27 @@ from datetime import UTC, datetime
 from functools import partial
 
 from faststream import AckPolicy, FastStream
-from faststream.nats import NatsMessage
+from faststream.nats import NatsBroker, NatsMessage
 from nats.js.api import DeliverPolicy
 
 from carbonshift.common.broker import Outlet, connect
 from carbonshift.common.client import bare_client
 from carbonshift.common.events import (
     DeadLetter,
+    EnergyUse,
     GridState,
+    GridTick,
     JobPlan,
     JobStatus,
     PowerTarget,
     WorkerEvent,
     WorkerTelemetry,
 )
+from carbonshift.common.metrics_endpoint import serve_metrics
 from carbonshift.common.readback import events_of
 from carbonshift.common.streams import declare_streams, stream_name, stream_of, token_durable
 from carbonshift.gpu_worker.agent import Agent
+from carbonshift.gpu_worker.metrics import Metrics
 from carbonshift.gpu_worker.outbox import Outbox
 from carbonshift.gpu_worker.settings import GpuWorkerSettings
 from carbonshift.gpu_worker.tokens import TokenClaim
@@ -42,64 +46,24 @@ log = logging.getLogger(__name__)
 def build(settings: GpuWorkerSettings | None = None) -> FastStream:
     """Hold this host's GPUs and the training on it to what its grid region and its site allow."""
     settings = settings or GpuWorkerSettings.load()
-    prefix = settings.subject_prefix
     broker = connect(settings)
-    outbox = Outbox(Outlet(broker, settings, WorkerEvent, WorkerTelemetry, JobStatus, DeadLetter))
+    metrics = Metrics()
+    outlet = Outlet(broker, settings, WorkerEvent, WorkerTelemetry, EnergyUse, JobStatus, DeadLetter)
+    outbox = Outbox(outlet, metrics.note)
     agent = Agent(settings, outbox)
     parts: set[asyncio.Task[None]] = set()
     publishing: set[asyncio.Task[None]] = set()
 
-    # Without a durable: each worker reads every state of its region, from the last on, in order.
-    @broker.subscriber(
-        f"{prefix}.{GridState.address.format(region=settings.region)}",
-        stream=stream_of(GridState, prefix),
-        ordered_consumer=True,
-        idle_heartbeat=IDLE_HEARTBEAT_SECONDS,
-        deliver_policy=DeliverPolicy.LAST_PER_SUBJECT,
-        ack_policy=AckPolicy.MANUAL,
-        title="follow the state of the grid",
-    )
-    async def on_state(state: GridState, message: NatsMessage) -> None:
-        await agent.on_state(state, message.raw_message.metadata.timestamp)
-
-    # Of every job in the fleet: which of them will train here nobody knows. A plan may come before its job joins.
-    @broker.subscriber(
-        JobPlan.subjects(prefix),
-        stream=stream_of(JobPlan, prefix),
-        ordered_consumer=True,
-        idle_heartbeat=IDLE_HEARTBEAT_SECONDS,
-        deliver_policy=DeliverPolicy.LAST_PER_SUBJECT,
-        ack_policy=AckPolicy.MANUAL,
-        title="follow the plans of the jobs here",
-    )
-    async def on_plan(plan: JobPlan) -> None:
-        await agent.on_plan(plan)
-
-    # From the beginning: of several that overlap the last one is not all that is in force.
-    @broker.subscriber(
-        f"{prefix}.{PowerTarget.address.format(site=settings.site)}",
-        stream=stream_of(PowerTarget, prefix),
-        ordered_consumer=True,
-        idle_heartbeat=IDLE_HEARTBEAT_SECONDS,
-        deliver_policy=DeliverPolicy.ALL,
-        ack_policy=AckPolicy.MANUAL,
-        title="keep to what others ask for",
-    )
-    async def on_target(target: PowerTarget) -> None:
-        await agent.on_target(target)
-
-    @broker.subscriber(
-        WorkerTelemetry.subjects(prefix),
-        no_reply=True,  # its sender waits for the stream to confirm, not for us
-        title="what the other boards of the site could draw",
-    )
-    async def on_board(telemetry: WorkerTelemetry) -> None:
-        await agent.on_board(telemetry)
+    _listen(broker, settings, agent)
 
     def spawn(work: Coroutine[None, None, None], among: set[asyncio.Task[None]]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         among.add(task)
         task.add_done_callback(partial(_ended, app))
+
+    def show() -> None:
+        if settings.metrics_port:
+            serve_metrics(metrics.registry, settings.metrics_port)
 
     async def start() -> None:
         spawn(outbox.run(), publishing)
@@ -119,14 +83,71 @@ def build(settings: GpuWorkerSettings | None = None) -> FastStream:
     app = FastStream(
         broker,
         on_startup=[
+            show,
             partial(declare_streams, settings, [token_durable(settings.site)]),
             agent.open,
             partial(_hear_the_site, settings, agent),
+            partial(_hear_what_is_owed, settings, agent),
         ],
         after_startup=[start],
         on_shutdown=[stop],
     )
     return app
+
+
+def _listen(broker: NatsBroker, settings: GpuWorkerSettings, agent: Agent) -> None:
+    """Hand the agent what it has to hear."""
+    prefix = settings.subject_prefix
+    follow = partial(
+        broker.subscriber, ordered_consumer=True, idle_heartbeat=IDLE_HEARTBEAT_SECONDS, ack_policy=AckPolicy.MANUAL
+    )
+
+    # Without a durable: each worker reads every state of its region, from the last on, in order.
+    @follow(
+        f"{prefix}.{GridState.address.format(region=settings.region)}",
+        stream=stream_of(GridState, prefix),
+        deliver_policy=DeliverPolicy.LAST_PER_SUBJECT,
+        title="follow the state of the grid",
+    )
+    async def on_state(state: GridState, message: NatsMessage) -> None:
+        await agent.on_state(state, message.raw_message.metadata.timestamp)
+
+    @follow(
+        f"{prefix}.{GridTick.address.format(region=settings.region)}",
+        stream=stream_of(GridTick, prefix),
+        deliver_policy=DeliverPolicy.LAST_PER_SUBJECT,
+        title="know what energy costs here",
+    )
+    async def on_tick(tick: GridTick) -> None:
+        agent.on_tick(tick)
+
+    # Of every job in the fleet: which of them will train here nobody knows. A plan may come before its job joins.
+    @follow(
+        JobPlan.subjects(prefix),
+        stream=stream_of(JobPlan, prefix),
+        deliver_policy=DeliverPolicy.LAST_PER_SUBJECT,
+        title="follow the plans of the jobs here",
+    )
+    async def on_plan(plan: JobPlan) -> None:
+        await agent.on_plan(plan)
+
+    # From the beginning: of several that overlap the last one is not all that is in force.
+    @follow(
+        f"{prefix}.{PowerTarget.address.format(site=settings.site)}",
+        stream=stream_of(PowerTarget, prefix),
+        deliver_policy=DeliverPolicy.ALL,
+        title="keep to what others ask for",
+    )
+    async def on_target(target: PowerTarget) -> None:
+        await agent.on_target(target)
+
+    @broker.subscriber(
+        WorkerTelemetry.subjects(prefix),
+        no_reply=True,  # its sender waits for the stream to confirm, not for us
+        title="what the other boards of the site could draw",
+    )
+    async def on_board(telemetry: WorkerTelemetry) -> None:
+        await agent.on_board(telemetry)
 
 
 async def _hear_the_site(settings: GpuWorkerSettings, agent: Agent) -> None:
@@ -139,6 +160,19 @@ async def _hear_the_site(settings: GpuWorkerSettings, agent: Agent) -> None:
         ):
             age = datetime.now(UTC) - message.metadata.timestamp
             await agent.on_board(telemetry, age.total_seconds())
+
+
+async def _hear_what_is_owed(settings: GpuWorkerSettings, agent: Agent) -> None:
+    """The ticks of what an earlier run has metered and could not price."""
+    if (since := agent.owed_since) is None:
+        return
+    stream = stream_name(GridTick.stream, settings.subject_prefix)
+    subject = f"{settings.subject_prefix}.{GridTick.address.format(region=settings.region)}"
+    async with bare_client(settings) as client:
+        async for _, tick in events_of(
+            client.jetstream(), GridTick, stream, subject, DeliverPolicy.BY_START_TIME, opt_start_time=since
+        ):
+            agent.on_tick(tick)
 
 
 def _ended(app: FastStream, task: asyncio.Task[None]) -> None:

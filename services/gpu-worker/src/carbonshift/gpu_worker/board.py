@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,10 @@ __all__ = ["Board", "Reading"]
 
 SHORTEST_MEAN_SECONDS = 0.5
 """Energy counters move every 10 to 100 ms: over less the mean power is noise."""
+READINGS = 12
+"""How many of the last power readings say between what the power may have been meanwhile."""
+SENSOR_ERROR = 0.05
+"""Of what a power sensor tells; source: nvmlDeviceGetPowerUsage, "accurate to within +/- 5%"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +55,9 @@ class Board:
         self._capped_at_seconds = -float("inf")
         self._whole = self.range = BoardRange(min_limit_w=device.min_limit_w, max_limit_w=device.max_limit_w)
         self._counter: tuple[float, float] | None = None  # J and monotonic seconds at the last look
+        self._readings: deque[float] = deque(maxlen=READINGS)
+        self.energy_basis = EnergyBasis.ESTIMATED
+        """Where the energy of the last span came from while event time was the wall clock's."""
         self.foreign = False
         """Whether somebody else's limit stands, which is not fought: the range is where it stands."""
         self.meter: Meter | None = None
@@ -59,9 +67,15 @@ class Board:
         self.limit_w = self.captured_w = await asyncio.to_thread(self.device.power_limit_w)
 
     @property
-    def energy_basis(self) -> EnergyBasis:
-        """Where the energy comes from while event time is the wall clock's."""
-        return self.device.energy_basis
+    def counter_j(self) -> float | None:
+        """The board's energy counter as it was when last settled."""
+        return self._counter[0] if self._counter else None
+
+    async def resume(self, at: datetime, counter_j: float | None) -> None:
+        """Go on metering from `at`, when an earlier run last looked: its counter tells what was drawn since."""
+        self.meter = Meter(at=at)
+        if counter_j is not None and await asyncio.to_thread(self.device.energy_j) is not None:
+            self._counter = (counter_j, self._monotonic_seconds())
 
     @property
     def capped(self) -> bool:
@@ -124,14 +138,18 @@ class Board:
         """The board refuses limits: from now on its range is where it stands."""
         self._whole = self.range = BoardRange(min_limit_w=self.limit_w, max_limit_w=self.limit_w)
 
-    async def settle(self, now: datetime) -> Meter:
-        """Count what was drawn and done up to `now`, in event time, under the limit and the load that held till now."""
-        if self.meter is None:
-            self.meter = Meter(at=now)
-        power_w = await asyncio.to_thread(self._mean_power_w)
-        speed = modelled_speed(self.device.curve, self._load, self.limit_w)
-        self.meter = self.meter.advance(now, power_w=power_w, speed=speed)
-        return self.meter
+    async def settle(self, now: datetime, *, live: bool) -> Meter:
+        """Count what was drawn and done up to `now`, in event time, under the limit and the load that held till now.
+
+        Only where event time is the wall clock's (`live`) is the energy what the board's counter counted.
+        """
+        meter = self.meter or Meter(at=now)
+        seconds = (now - meter.at).total_seconds()
+        if seconds > 0.0 or self.meter is None:
+            energy_j, error_j = await asyncio.to_thread(self._drawn_j, max(0.0, seconds), live=live)
+            speed = modelled_speed(self.device.curve, self._load, self.limit_w)
+            self.meter = meter.advance(now, energy_j=energy_j, error_j=error_j, speed=speed)
+        return self.meter or meter
 
     def note_load(self, load: Load) -> None:
         """From now on this is what it does; settle before."""
@@ -171,12 +189,37 @@ class Board:
             memory_used_bytes=device.memory_used_bytes(),
         )
 
-    def _mean_power_w(self) -> float:
-        """Since the last look: by the counter where there is one, else what it draws now, else what its model says."""
-        energy_j, now_seconds = self.device.energy_j(), self._monotonic_seconds()
-        if energy_j is not None:
-            before, self._counter = self._counter, (energy_j, now_seconds)
-            if before and energy_j >= before[0] and now_seconds - before[1] >= SHORTEST_MEAN_SECONDS:
-                return (energy_j - before[0]) / (now_seconds - before[1])
+    def _drawn_j(self, seconds: float, *, live: bool) -> tuple[float, float]:
+        """Energy of `seconds` of event time since the last look, and by how much it may be off at most.
+
+        By the counter where there is one, else by what the board draws, else by what its model says.
+        """
+        self.energy_basis = self.device.energy_basis
+        before, self._counter = self._counter, self._look(self._counter)
+        if live and self._counter:
+            return (_counted_j(before, self._counter) if before else 0.0), 0.0
+        if before and self._counter and self._counter[1] - before[1] >= SHORTEST_MEAN_SECONDS:
+            return _counted_j(before, self._counter) / (self._counter[1] - before[1]) * seconds, 0.0
         power_w = self.device.power_w()
-        return modelled_draw_w(self.device.curve, self._load, self.limit_w) if power_w is None else power_w
+        if power_w is None:
+            return modelled_draw_w(self.device.curve, self._load, self.limit_w) * seconds, 0.0
+        if self.energy_basis is EnergyBasis.MODELLED:
+            return power_w * seconds, 0.0
+        return self._integrated_j(power_w, seconds)
+
+    def _look(self, before: tuple[float, float] | None) -> tuple[float, float] | None:
+        """The counter and when that was; one that does not answer now tells of all of it the next time."""
+        energy_j = self.device.energy_j()
+        return before if energy_j is None else (energy_j, self._monotonic_seconds())
+
+    def _integrated_j(self, power_w: float, seconds: float) -> tuple[float, float]:
+        """By the trapezoid; off by no more than half of what the last readings differ by, and the sensor's error."""
+        mean_w = (power_w + self._readings[-1]) / 2 if self._readings else power_w
+        self._readings.append(power_w)
+        spread_w = (max(self._readings) - min(self._readings)) / 2
+        return mean_w * seconds, (spread_w + SENSOR_ERROR * mean_w) * seconds
+
+
+def _counted_j(before: tuple[float, float], now: tuple[float, float]) -> float:
+    """Between two looks at a counter; one that has fallen began at zero when the driver was loaded anew."""
+    return now[0] - before[0] if now[0] >= before[0] else now[0]

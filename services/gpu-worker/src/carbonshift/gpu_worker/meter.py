@@ -25,17 +25,20 @@ class Meter:
 
     at: datetime
     energy_j: float = 0.0
+    error_j: float = 0.0
+    """By how much the energy may be off at most."""
     work_seconds: float = 0.0
     """In seconds at full power."""
 
-    def advance(self, to: datetime, *, power_w: float, speed: float) -> "Meter":
-        """The sums up to `to`, with one draw and one speed since `at`; a moment that is past changes nothing."""
+    def advance(self, to: datetime, *, energy_j: float, speed: float, error_j: float = 0.0) -> "Meter":
+        """The sums up to `to`, with so much drawn and one speed since `at`; a moment that is past changes nothing."""
         seconds = (to - self.at).total_seconds()
         if seconds <= 0.0:
             return self
         return Meter(
             at=to,
-            energy_j=self.energy_j + power_w * seconds,
+            energy_j=self.energy_j + energy_j,
+            error_j=self.error_j + error_j,
             work_seconds=self.work_seconds + speed * seconds,
         )
 

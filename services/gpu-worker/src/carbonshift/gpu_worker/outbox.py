@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 
 from carbonshift.common.broker import Outlet
 from carbonshift.common.errors import TransientError
@@ -21,15 +22,17 @@ log = logging.getLogger(__name__)
 class Outbox:
     """A queue with one publisher. An event is repeated under its id until it is stored."""
 
-    def __init__(self, outlet: Outlet) -> None:
-        self._outlet = outlet
+    def __init__(self, outlet: Outlet, note: Callable[[Event], None]) -> None:
+        self._outlet, self._note = outlet, note
         self._waiting: deque[Event] = deque()
         self._moved = asyncio.Condition()
         self._busy = False
         self._dropped = 0
 
     async def put(self, *events: Event) -> None:
-        """Queue `events`."""
+        """Queue `events`, having noted them."""
+        for event in events:
+            self._note(event)
         async with self._moved:
             self._waiting.extend(events)
             while len(self._waiting) > KEPT:

@@ -29,6 +29,8 @@ from carbonshift.common.events import (
 )
 from carbonshift.gpu_worker.allowance import Allowance, Verdict, follow, judge, take
 from carbonshift.gpu_worker.board import Board
+from carbonshift.gpu_worker.board_account import BoardAccount
+from carbonshift.gpu_worker.books import Books
 from carbonshift.gpu_worker.crew import Crew
 from carbonshift.gpu_worker.errors import (
     CapRefusedError,
@@ -45,7 +47,7 @@ from carbonshift.gpu_worker.job_work import JobWork
 from carbonshift.gpu_worker.keeper import LimitChange
 from carbonshift.gpu_worker.lease import lease_end
 from carbonshift.gpu_worker.log_book import LogBook
-from carbonshift.gpu_worker.meter import Load
+from carbonshift.gpu_worker.meter import Load, Meter
 from carbonshift.gpu_worker.modelled_training import ModelledTraining
 from carbonshift.gpu_worker.orders import Cause, Mode, Order, lets_run, order
 from carbonshift.gpu_worker.outbox import Outbox
@@ -67,11 +69,19 @@ class Worker:
     _allowance: Allowance
 
     def __init__(
-        self, settings: GpuWorkerSettings, outbox: Outbox, board: Board, crew: Crew, plans: Plans, log_book: LogBook
+        self,
+        settings: GpuWorkerSettings,
+        outbox: Outbox,
+        board: Board,
+        crew: Crew,
+        plans: Plans,
+        books: Books,
+        log_book: LogBook,
     ) -> None:
         self._settings = settings
         self._outbox = outbox
         self._board, self._crew, self._plans, self._log_book = board, crew, plans, log_book
+        self._account = BoardAccount(settings, books, board.device.uuid)
         self._modelled = ModelledTraining(settings.worker) if settings.modelled_job else None
         self._lock = asyncio.Lock()
         self._opened = self._closing = False
@@ -84,6 +94,8 @@ class Worker:
         self._order: Order | None = None
         self._waiting: frozenset[str] = frozenset()
         self._work = JobWork()
+        self._drawing: tuple[str, ...] = ()
+        self._parked = False
         self._progress_due_seconds = 0.0
         self._tokens_taken = 0
         self._told_several: set[str] = set()
@@ -97,6 +109,8 @@ class Worker:
         """
         board, device = self._board, self._board.device
         await board.open()
+        if before := await self._account.load(self._now()):
+            await board.resume(*before)
         if isinstance(undone, CarbonShiftError):
             board.give_up_limits()
         self._allowance = Allowance.at_start(
@@ -112,7 +126,7 @@ class Worker:
             default_limit_w=device.default_limit_w,
             captured_limit_w=board.captured_w,
             parked_w=self._allowance.parked_w,
-            energy_basis=device.energy_basis,
+            energy_basis=board.energy_basis,
         )
         if isinstance(undone, CarbonShiftError):
             await self._refused(undone)
@@ -130,7 +144,7 @@ class Worker:
             return
         async with self._lock:
             await self._uncap("stop")
-            await self._telemetry()
+            await self._telemetry(last=True)
 
     async def on_state(self, state: GridState, published_at: datetime) -> None:
         """Follow `state`, which the broker stored at `published_at`."""
@@ -506,12 +520,24 @@ class Worker:
         changed, self.changed = self.changed, asyncio.Event()
         changed.set()
 
-    async def _settle(self) -> None:
+    async def _settle(self) -> Meter:
         """Count up to now what was done till now; from now on count what is done now."""
-        meter = await self._board.settle(self._now())
-        running = [view.job for view in self._jobs().values() if view.run_state is RunState.RUNNING]
+        run, before = _run(self._state), self._board.meter
+        meter = await self._board.settle(self._now(), live=run is None)
+        if before and before.at < meter.at:
+            self._account.count(before, meter, self._drawing, self._basis(), parked=self._parked, run=run)
+        jobs, load = self._jobs(), self._load()
+        running = [view.job for view in jobs.values() if view.run_state is RunState.RUNNING]
         self._work = self._work.count(meter.work_seconds, running)
-        self._board.note_load(self._load())
+        self._drawing, self._parked = tuple(running or jobs), load is Load.PARKED
+        self._board.note_load(load)
+        return meter
+
+    def _basis(self) -> EnergyBasis:
+        """Where the energy comes from: a real draw over replayed time is an estimate, nobody measured that energy."""
+        basis = self._board.energy_basis
+        real = basis is not EnergyBasis.MODELLED
+        return EnergyBasis.ESTIMATED if real and _run(self._state) else basis
 
     async def _refused(self, error: CarbonShiftError) -> None:
         await self._event(WorkerEventKind.CAP_REFUSED, problem=error.problem, remedy=error.remedy)
@@ -545,6 +571,7 @@ class Worker:
 
     async def _job_status(self, view: JobView, state: RunState) -> None:
         settings = self._settings
+        energy_j, basis, account = self._account.job(view.job, _run(self._state))
         status = JobStatus(
             job=view.job,
             worker=settings.worker,
@@ -559,20 +586,21 @@ class Worker:
             deadline=view.deadline,
             usd_per_gpu_hour=view.usd_per_gpu_hour,
             watts=(await self._board.read()).power_w,
+            energy_j=energy_j,
+            energy_basis=basis,
+            account=account,
             replay=self._state.replay if self._state else None,
         )
         await self._outbox.put(status)
 
-    async def _telemetry(self) -> None:
+    async def _telemetry(self, *, last: bool = False) -> None:
         settings, board = self._settings, self._board
-        now = self._now()
-        meter, reading = await board.settle(now), await board.read()
+        meter, reading = await self._settle(), await board.read()
+        now, basis = meter.at, self._basis()
         jobs, load = self._jobs(), self._load()
         view = next(iter(jobs.values()), None)
         replay = self._state.replay if self._state else None
-        basis = board.energy_basis
-        if replay and basis is not EnergyBasis.MODELLED:
-            basis = EnergyBasis.ESTIMATED  # a real draw over replayed time: nobody measured that energy
+        energy_j, account = self._account.total(now, basis, replay.run if replay else None)
         telemetry = WorkerTelemetry(
             worker=settings.worker,
             site=settings.site,
@@ -584,8 +612,9 @@ class Worker:
             enforced_limit_w=reading.enforced_limit_w,
             allowance_w=self._committed_w(),
             ceiling_w=self._ceiling_w(),
-            energy_j=meter.energy_j,
+            energy_j=energy_j,
             energy_basis=basis,
+            account=account,
             run_state={Load.IDLE: RunState.ENDED, Load.PARKED: RunState.PAUSED, Load.RUNNING: RunState.RUNNING}[load],
             memory_used_bytes=view.memory_used_bytes if view else reading.memory_used_bytes,
             job=view.job if view else None,
@@ -594,7 +623,9 @@ class Worker:
             work_seconds=meter.work_seconds,
             replay=replay,
         )
-        await self._outbox.put(telemetry)
+        await self._outbox.put(telemetry, *self._account.settled(now, replay))
+        if replay is None:
+            await self._account.save(meter, board.counter_j, at_once=last)
 
 
 def _run(state: GridState | None) -> str | None:

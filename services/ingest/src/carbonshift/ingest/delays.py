@@ -2,9 +2,8 @@
 
 import logging
 
-from prometheus_client import CollectorRegistry, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Histogram
 
-from carbonshift.common.errors import InputError
 from carbonshift.ingest.reading import Signal
 
 __all__ = ["Delays"]
@@ -31,10 +30,3 @@ class Delays:
         """Count one interval."""
         logger.debug("%s: %s had %.0f s after its interval", source, signal.value, delay_seconds)
         self._histogram.labels(source, signal.value).observe(delay_seconds)
-
-    def serve(self, port: int) -> None:
-        """Answer at /metrics of the loopback interface. Raises: InputError where the port is taken."""
-        try:
-            start_http_server(port, addr="127.0.0.1", registry=self.registry)
-        except OSError as error:
-            raise InputError(f"metrics_port {port}: {error.strerror}", "choose a free one") from error

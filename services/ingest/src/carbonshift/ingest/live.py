@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from carbonshift.common.client import bare_client
 from carbonshift.common.errors import InputError
 from carbonshift.common.events import DayAheadPrices, GridTick, rfc3339
+from carbonshift.common.metrics_endpoint import serve_metrics
 from carbonshift.common.plugins import load_plugin
 from carbonshift.ingest.chain import DEADLINE_SHARE, Chain
 from carbonshift.ingest.dayahead_feed import DayAheadFeed, check_market
@@ -51,7 +52,7 @@ class Live:
     async def run(self) -> None:
         """Feed until cancelled."""
         if self._settings.metrics_port:
-            self._delays.serve(self._settings.metrics_port)
+            serve_metrics(self._delays.registry, self._settings.metrics_port)
         now = utc_now()
         async with self._web, bare_client(self._settings) as client:
             jetstream = client.jetstream()

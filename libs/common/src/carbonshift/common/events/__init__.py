@@ -2,6 +2,7 @@
 
 from carbonshift.common.events.base import Event, Instant, Name, headers, rfc3339
 from carbonshift.common.events.dlq import DeadLetter
+from carbonshift.common.events.energy import Account, EnergyShare, EnergyUse
 from carbonshift.common.events.fleet import EnergyBasis, WorkerEvent, WorkerEventKind, WorkerTelemetry
 from carbonshift.common.events.grid import (
     CarbonBasis,
@@ -24,10 +25,13 @@ from carbonshift.common.events.work import JobPlan, JobStatus, RunState
 
 __all__ = [
     "EVENTS",
+    "Account",
     "CarbonBasis",
     "DayAheadPrices",
     "DeadLetter",
     "EnergyBasis",
+    "EnergyShare",
+    "EnergyUse",
     "Event",
     "Flexibility",
     "GridForecast",
@@ -71,6 +75,7 @@ EVENTS: tuple[type[Event], ...] = (
     Flexibility,
     WorkerEvent,
     WorkerTelemetry,
+    EnergyUse,
     DeadLetter,
 )
 """Every type of event, in the order of the design."""

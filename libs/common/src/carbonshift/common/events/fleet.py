@@ -8,6 +8,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt
 
 from carbonshift.common.energy_basis import EnergyBasis
 from carbonshift.common.events.base import Event, Instant, Name
+from carbonshift.common.events.energy import Account
 from carbonshift.common.events.replay import Replay, mark
 from carbonshift.common.events.work import RunState
 
@@ -79,8 +80,9 @@ class WorkerTelemetry(Event):
     ceiling_w: NonNegativeFloat
     """What it could come to draw: the limit found before the first cap."""
     energy_j: NonNegativeFloat
-    """Since the worker started."""
+    """Since the beginning of its account, which a restart does not begin anew."""
     energy_basis: EnergyBasis
+    account: Account
     run_state: RunState
     memory_used_bytes: NonNegativeInt | None = None
     job: Name | None = None

@@ -6,7 +6,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
+from carbonshift.common.energy_basis import EnergyBasis
 from carbonshift.common.events.base import Event, Instant, Name, stamp
+from carbonshift.common.events.energy import Account
 from carbonshift.common.events.replay import Replay, mark
 
 __all__ = ["JobPlan", "JobStatus", "RunState"]
@@ -42,6 +44,12 @@ class JobStatus(Event):
     deadline: Instant | None = None
     usd_per_gpu_hour: NonNegativeFloat | None = None
     watts: NonNegativeFloat | None = None
+    energy_j: NonNegativeFloat = 0.0
+    """What it drew on this worker's boards: a shared board's energy is its running jobs' in equal parts, else its
+    waiting ones'. A job that comes back within a day goes on counting."""
+    energy_basis: EnergyBasis | None = None
+    """The weakest of its boards'; null before anything was counted."""
+    account: Account | None = None
     replay: Replay | None = None
 
     @property

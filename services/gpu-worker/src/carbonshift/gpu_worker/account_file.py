@@ -1,0 +1,69 @@
+"""A board's account on disk, so that a restart goes on counting where the last run left off."""
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from carbonshift.gpu_worker.ledger import Line
+from carbonshift.gpu_worker.sums import Sums
+
+__all__ = ["AccountFile", "SavedAccount"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedAccount:
+    """The account as it stood `at`."""
+
+    since: datetime
+    at: datetime
+    counter_j: float | None
+    """What the board's energy counter showed then; None where it has none."""
+    total: Sums
+    jobs: Mapping[str, Sums]
+    lines: tuple[Line, ...]
+
+
+SAVED = TypeAdapter(SavedAccount)
+
+
+class AccountFile:
+    """One file a board, named by its UUID. It outlives a kill; not flushed to disk, it may lose some to a power cut."""
+
+    def __init__(self, folder: Path, uuid: str) -> None:
+        self._path = folder / f"{re.sub(r'[^A-Za-z0-9_-]', '-', uuid)}.json"
+        self._fails = False
+
+    def load(self) -> SavedAccount | None:
+        """What was saved; None where nothing was, or where it cannot be made out, which is then laid aside."""
+        try:
+            return SAVED.validate_json(self._path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            aside = self._path.with_suffix(".unreadable")
+            log.warning(
+                "%s cannot be read, the account begins anew; it is laid aside as %s: %s", self._path, aside, error
+            )
+            self._path.replace(aside)
+            return None
+
+    def save(self, account: SavedAccount) -> None:
+        """Replace what was saved. Where that fails counting goes on, and the next try may do."""
+        part = self._path.with_suffix(".part")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(SAVED.dump_json(account))
+            part.replace(self._path)
+        except OSError as error:
+            if not self._fails:
+                log.warning("the account is not saved, a restart would count from the last save on: %s", error)
+            self._fails = True
+        else:
+            self._fails = False
