@@ -1,6 +1,7 @@
 """A board in a worker's hands: what its counter, or its power, tells of energy."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import pytest
 
@@ -17,17 +18,17 @@ def device():
     return SimulatedDevice("SIM-1")
 
 
-async def boarded(device, folder, **options):
-    board = Board(device, OwnLimits([device], folder), **options)
+async def boarded(device, folder, monotonic_seconds=None):
+    """A board for which ten seconds pass at each look at the clock, unless told otherwise."""
+    board = Board(device, OwnLimits([device], folder), monotonic_seconds=monotonic_seconds or count(0, 10).__next__)
     await board.open()
     return board
 
 
 async def test_energy_comes_from_the_counter_and_survives_its_reset(tmp_path, device, monkeypatch):
     """A driver reload puts the counter back to zero: what it shows then was drawn since."""
-    counts_j, seconds = iter([1_000.0, 3_000.0, 5.0]), iter([0.0, 10.0, 20.0])
-    monkeypatch.setattr(device, "power_w", lambda: 77.0)
-    board = await boarded(device, tmp_path, monotonic_seconds=lambda: next(seconds))
+    counts_j = iter([1_000.0, 3_000.0, 5.0])
+    board = await boarded(device, tmp_path)
     monkeypatch.setattr(device, "energy_j", lambda: next(counts_j))
     sums = [(await board.settle(START + timedelta(seconds=second), live=True)).energy_j for second in (0, 10, 20)]
     assert sums == [0.0, 2_000.0, 2_005.0]
@@ -61,8 +62,15 @@ async def test_integrated_power_says_by_how_much_it_may_be_off(tmp_path, device,
 
 
 async def test_a_real_draw_over_replayed_time_is_its_power_times_that_time(tmp_path, device, monkeypatch):
-    counts_j, seconds = iter([0.0, 500.0]), iter([0.0, 1.0])
+    counts_j, seconds = iter([0.0, 500.0]), iter([0.0, 0.0, 1.0, 1.0])
     board = await boarded(device, tmp_path, monotonic_seconds=lambda: next(seconds))
     monkeypatch.setattr(device, "energy_j", lambda: next(counts_j))
     await board.settle(START, live=False)
     assert (await board.settle(START + timedelta(hours=1), live=False)).energy_j == 500.0 * 3_600
+
+
+async def test_what_was_counted_this_very_moment_waits_for_the_next_and_replayed_time_does_not(tmp_path, device):
+    board = await boarded(device, tmp_path, monotonic_seconds=lambda: 7.0)
+    first = await board.settle(START, live=True)
+    assert await board.settle(START + timedelta(milliseconds=10), live=True) == first
+    assert (await board.settle(START + timedelta(hours=1), live=False)).at == START + timedelta(hours=1)

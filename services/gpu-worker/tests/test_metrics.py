@@ -58,7 +58,9 @@ def event(kind, sequence):
 
 def scraped(metrics):
     families = text_string_to_metric_families(generate_latest(metrics.registry).decode())
-    return {(sample.name, *sample.labels.values()): sample.value for family in families for sample in family.samples}
+    return {
+        (sample.name, *sorted(sample.labels.values())): sample.value for family in families for sample in family.samples
+    }
 
 
 def test_the_latest_of_each_board_is_told_and_what_it_does_not_tell_is_left_out():
@@ -72,11 +74,11 @@ def test_the_latest_of_each_board_is_told_and_what_it_does_not_tell_is_left_out(
     told = scraped(metrics)
     assert told["carbonshift_power_watts", "GPU-1", "wall"] == 120.0
     assert ("carbonshift_enforced_limit_watts", "GPU-1", "wall") not in told
-    assert told["carbonshift_energy_joules_total", "GPU-1", "wall", "measured"] == 1_000.0
-    assert told["carbonshift_energy_joules_total", "GPU-2", "replay", "estimated"] == 1_000.0
+    assert told["carbonshift_energy_joules_total", "GPU-1", "measured", "wall"] == 1_000.0
+    assert told["carbonshift_energy_joules_total", "GPU-2", "estimated", "replay"] == 1_000.0
     assert told["carbonshift_energy_cost_dollars", "GPU-1", "wall"] == -0.25
     assert told["carbonshift_parked_energy_joules", "GPU-1", "wall"] == 400.0
-    assert told["carbonshift_carbon_grams_total", "GPU-1", "wall", "marginal"] == 7.0
+    assert told["carbonshift_carbon_grams_total", "GPU-1", "marginal", "wall"] == 7.0
     assert told["carbonshift_worker_events_total", "GPU-1", "capped"] == 2
     assert told["carbonshift_worker_events_total", "GPU-1", "cap_refused"] == 1
 

@@ -19,6 +19,8 @@ __all__ = ["Board", "Reading"]
 
 SHORTEST_MEAN_SECONDS = 0.5
 """Energy counters move every 10 to 100 ms: over less the mean power is noise."""
+LOOK_AGAIN_SECONDS = 0.02
+"""On the wall clock: sooner a counter has not moved."""
 READINGS = 12
 """How many of the last power readings say between what the power may have been meanwhile."""
 SENSOR_ERROR = 0.05
@@ -54,6 +56,7 @@ class Board:
         self._set_w = 0.0
         self._capped_at_seconds = -float("inf")
         self._whole = self.range = BoardRange(min_limit_w=device.min_limit_w, max_limit_w=device.max_limit_w)
+        self._looked_at_seconds = -float("inf")
         self._counter: tuple[float, float] | None = None  # J and monotonic seconds at the last look
         self._readings: deque[float] = deque(maxlen=READINGS)
         self.energy_basis = EnergyBasis.ESTIMATED
@@ -141,8 +144,13 @@ class Board:
     async def settle(self, now: datetime, *, live: bool) -> Meter:
         """Count what was drawn and done up to `now`, in event time, under the limit and the load that held till now.
 
-        Only where event time is the wall clock's (`live`) is the energy what the board's counter counted.
+        Only where event time is the wall clock's (`live`) is the energy what the board's counter counted; what has
+        been counted this very moment is not counted again then.
         """
+        looks_at_seconds = self._monotonic_seconds()
+        if live and self.meter and looks_at_seconds < self._looked_at_seconds + LOOK_AGAIN_SECONDS:
+            return self.meter
+        self._looked_at_seconds = looks_at_seconds
         meter = self.meter or Meter(at=now)
         seconds = (now - meter.at).total_seconds()
         if seconds > 0.0 or self.meter is None:

@@ -596,7 +596,7 @@ class Worker:
     async def _telemetry(self, *, last: bool = False) -> None:
         settings, board = self._settings, self._board
         meter, reading = await self._settle(), await board.read()
-        now, basis = meter.at, self._basis()
+        now, basis = self._now(), self._basis()
         jobs, load = self._jobs(), self._load()
         view = next(iter(jobs.values()), None)
         replay = self._state.replay if self._state else None
