@@ -6,10 +6,18 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from carbonshift.common.events import WorkerEvent, WorkerEventKind, WorkerTelemetry
+from carbonshift.common.events import (
+    GridState,
+    Pulse,
+    ResumeToken,
+    WorkerEvent,
+    WorkerEventKind,
+    WorkerTelemetry,
+)
 
 PATIENCE_SECONDS = 60.0
 
@@ -64,6 +72,49 @@ async def test_every_board_of_the_host_is_driven_and_has_its_limit_back_after_a_
         process.kill()
         await until(lambda: limits(driver) == [650_000, 500_000])
     assert not list((tmp_path / "captured-limits").iterdir())
+
+
+def amber(fraction):
+    """A state of today that lets training run, and the token that lets it draw all of it."""
+    now = datetime.now(UTC)
+    state = GridState(
+        region="caiso",
+        interval_start=now,
+        interval_seconds=60,
+        state=Pulse.AMBER,
+        since=now,
+        score=None,
+        price_norm=None,
+        carbon_norm=None,
+        power_limit_w=100.0 + 150.0 * fraction,
+        power_fraction=fraction,
+        run=True,
+        epoch=1,
+        reasons=(),
+        valid_until=now + timedelta(hours=1),
+        policy="eco-pulse",
+    )
+    token = ResumeToken(
+        site="local", slot=1, watts=2_000.0, not_before=now, expires_at=now + timedelta(hours=1), epoch=1
+    )
+    return state, token
+
+
+@pytest.mark.parametrize(
+    ("given", "limit_mw"),
+    [
+        ({}, 575_000),
+        ({"CARBONSHIFT_SETPOINT": "absolute"}, 212_500),
+        ({"CARBONSHIFT_SETPOINT_BY_MODEL": '{"*H100*": "default", "*": "absolute"}'}, 595_000),
+    ],
+)
+async def test_a_setpoint_means_on_a_board_what_it_is_set_to(fake_nvml, bus, tmp_path, given, limit_mw):
+    driver = fake_nvml()
+    with agent(driver, bus, tmp_path, **given):
+        await until(lambda: limits(driver) == [200_000])
+        await bus.publish(*amber(0.75))
+        await until(lambda: limits(driver) == [limit_mw])
+    await until(lambda: limits(driver) == [650_000])
 
 
 async def test_it_ends_with_every_limit_given_back(fake_nvml, bus, tmp_path):

@@ -14,7 +14,7 @@ from carbonshift.gpu_worker.setpoint import BoardRange
 NOON = datetime(2025, 7, 1, 12, tzinfo=UTC)
 START = Allowance.at_start(parked_w=43.0, floor_w=100.0)
 JULY = Replay(run="july", speed=60.0)
-BOARD = BoardRange(min_limit_w=100.0, max_limit_w=250.0)
+BOARD = BoardRange(min_limit_w=100.0, max_limit_w=250.0, default_limit_w=250.0)
 
 
 def state(pulse: Pulse = Pulse.GREEN, epoch: int = 1, replay: Replay | None = None) -> GridState:

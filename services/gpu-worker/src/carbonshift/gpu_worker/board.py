@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from carbonshift.common.energy_basis import EnergyBasis
@@ -48,7 +48,9 @@ class Board:
         self._capped = self._doubted = False
         self._set_w = 0.0
         self._capped_at_seconds = -float("inf")
-        self._whole = self.range = BoardRange(min_limit_w=device.min_limit_w, max_limit_w=device.max_limit_w)
+        self._whole = self.range = BoardRange(
+            min_limit_w=device.min_limit_w, max_limit_w=device.max_limit_w, default_limit_w=device.default_limit_w
+        )
         self._counter: tuple[float, float] | None = None  # J and monotonic seconds at the last look
         self.foreign = False
         """Whether somebody else's limit stands, which is not fought: the range is where it stands."""
@@ -122,7 +124,7 @@ class Board:
 
     def give_up_limits(self) -> None:
         """The board refuses limits: from now on its range is where it stands."""
-        self._whole = self.range = BoardRange(min_limit_w=self.limit_w, max_limit_w=self.limit_w)
+        self._whole = self.range = replace(self._whole, min_limit_w=self.limit_w, max_limit_w=self.limit_w)
 
     async def settle(self, now: datetime) -> Meter:
         """Count what was drawn and done up to `now`, in event time, under the limit and the load that held till now."""
@@ -156,7 +158,7 @@ class Board:
 
     def _yield_to(self, stands_w: float) -> None:
         self.foreign, self.limit_w = True, stands_w
-        self.range = BoardRange(min_limit_w=stands_w, max_limit_w=stands_w)
+        self.range = replace(self._whole, min_limit_w=stands_w, max_limit_w=stands_w)
 
     def _read(self) -> Reading:
         device = self.device

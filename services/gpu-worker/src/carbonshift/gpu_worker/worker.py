@@ -50,6 +50,7 @@ from carbonshift.gpu_worker.modelled_training import ModelledTraining
 from carbonshift.gpu_worker.orders import Cause, Mode, Order, lets_run, order
 from carbonshift.gpu_worker.outbox import Outbox
 from carbonshift.gpu_worker.plans import Plans
+from carbonshift.gpu_worker.setpoint import meaning_of
 from carbonshift.gpu_worker.settings import GpuWorkerSettings
 from carbonshift.gpu_worker.site_limit import SiteLimit
 from carbonshift.gpu_worker.training_control import JobChange, JobView, PauseReceipt
@@ -73,6 +74,7 @@ class Worker:
         self._outbox = outbox
         self._board, self._crew, self._plans, self._log_book = board, crew, plans, log_book
         self._modelled = ModelledTraining(settings.worker) if settings.modelled_job else None
+        self._meaning = meaning_of(board.device.name, settings.setpoint_by_model, settings.setpoint)
         self._lock = asyncio.Lock()
         self._opened = self._closing = False
         self._state: GridState | None = None
@@ -113,6 +115,7 @@ class Worker:
             captured_limit_w=board.captured_w,
             parked_w=self._allowance.parked_w,
             energy_basis=device.energy_basis,
+            setpoint=self._meaning,
         )
         if isinstance(undone, CarbonShiftError):
             await self._refused(undone)
@@ -329,6 +332,7 @@ class Worker:
                 held=held,
                 board=board.range,
                 captured_w=board.captured_w,
+                meaning=self._meaning,
                 share_w=self._site_limit.share_w(self._ceiling_w(), datetime.now(UTC), time.monotonic()),
                 fallback_w=floor_w if self._falls_back("cap") else math.inf,
             )

@@ -12,11 +12,10 @@ from carbonshift.gpu_worker.devices.nvml_link import NvmlLink
 from carbonshift.gpu_worker.devices.report import Rung
 from carbonshift.gpu_worker.errors import CapRefusedError, DeviceTroubleError
 from carbonshift.gpu_worker.meter import Load
+from carbonshift.gpu_worker.setpoint import REFERENCE_LIMIT_W
 
 __all__ = ["MAY_NOT", "NominalNvmlDevice", "NvmlBoard", "NvmlDevice", "instances_of", "open_board"]
 
-REFERENCE_LIMIT_W = 250.0
-"""The default limit of the board that the reference curve was measured on."""
 LOOK_SECONDS = 0.5
 """How long an energy counter is watched: one that works moves every 10 to 100 ms."""
 MOVES_W = 1.0
