@@ -117,6 +117,28 @@ async def test_a_setpoint_means_on_a_board_what_it_is_set_to(fake_nvml, bus, tmp
     await until(lambda: limits(driver) == [650_000])
 
 
+@pytest.mark.parametrize(
+    ("given", "highest_mw"), [({}, 500_000), ({"CARBONSHIFT_MAY_RAISE": "true"}, 700_000)], ids=["not", "raised"]
+)
+async def test_a_limit_is_raised_only_where_it_may_and_given_back_after_a_kill(
+    fake_nvml, bus, tmp_path, given, highest_mw
+):
+    driver = fake_nvml({"limit_mw": 500_000})
+    with agent(driver, bus, tmp_path, **given) as process:
+        await until(lambda: limits(driver) == [200_000])
+        await bus.publish(*amber(1.0))
+        await until(lambda: limits(driver) == [highest_mw])
+        told = await bus.collect(
+            WorkerTelemetry, when=lambda found: any(one.power_limit_w == highest_mw / 1_000 for one in found)
+        )
+        assert {one.ceiling_w for one in told if one.job} == {highest_mw / 1_000}
+        process.kill()
+        await until(lambda: not list((tmp_path / "captured-limits").iterdir()))
+    asked = [call.argument for call in driver.calls("nvmlDeviceSetPowerManagementLimit")]
+    assert max(asked) == highest_mw
+    assert limits(driver) == [500_000]
+
+
 async def test_it_ends_with_every_limit_given_back(fake_nvml, bus, tmp_path):
     driver = fake_nvml()
     with agent(driver, bus, tmp_path) as process:

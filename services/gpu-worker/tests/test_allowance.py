@@ -60,7 +60,7 @@ steps = st.lists(st.one_of(st.tuples(states, plans, shares), tokens), max_size=3
 
 def ordered(state, modes=(None,), share_w=math.inf):
     held = state.state is Pulse.UNKNOWN
-    return order(state, modes, held=held, board=BOARD, captured_w=250.0, share_w=share_w)
+    return order(state, modes, held=held, board=BOARD, ceiling_w=250.0, share_w=share_w)
 
 
 @given(steps=steps)

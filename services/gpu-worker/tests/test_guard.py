@@ -121,11 +121,11 @@ def test_a_second_agent_of_a_board_is_refused(fake_nvml, folder, tmp_path):
     until(lambda: given_back(driver, folder))
 
 
-async def limits_of(driver, folder, monkeypatch, restored=lambda *_: None):
+async def limits_of(driver, folder, monkeypatch, restored=lambda *_: None, **given):
     for name, value in driver.env.items():
         monkeypatch.setenv(name, value)
     devices = NvmlBackend().discover()
-    limits = GuardedLimits("nvml", devices, folder, lease_seconds=LEASE_SECONDS, restored=restored)
+    limits = GuardedLimits("nvml", devices, folder, lease_seconds=LEASE_SECONDS, restored=restored, **given)
     await limits.start()
     return limits
 
@@ -148,6 +148,18 @@ async def test_what_the_driver_refuses_is_told_as_it_is(nvml_here, folder, monke
     assert raised.value.stands_w == 500.0
     await limits.close()
     assert driver.board().limit_mw == 500_000
+
+
+@pytest.mark.parametrize(("may_raise", "highest_w"), [(False, 650.0), (True, 700.0)])
+async def test_the_guard_lets_no_limit_above_the_captured_one_unless_told_that_it_may(
+    nvml_here, folder, monkeypatch, may_raise, highest_w
+):
+    driver = nvml_here()
+    limits = await limits_of(driver, folder, monkeypatch, may_raise=may_raise)
+    await limits.cap(driver.uuid(), 300.0)
+    assert await limits.cap(driver.uuid(), 900.0) == LimitChange(from_w=300.0, to_w=highest_w)
+    await limits.close()
+    assert given_back(driver, folder)
 
 
 async def test_a_board_that_hangs_does_not_keep_another_from_its_limit(nvml_here, folder, monkeypatch):

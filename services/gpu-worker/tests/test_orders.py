@@ -42,7 +42,7 @@ def state(pulse=Pulse.GREEN, fraction=1.0):
 def told(pulse=Pulse.GREEN, modes=(None,), share_w=math.inf, fraction=1.0, fallback_w=math.inf):
     left = {"share_w": share_w, "fallback_w": fallback_w}
     held = pulse is Pulse.UNKNOWN
-    found = order(state(pulse, fraction), modes, held=held, board=BOARD, captured_w=250.0, **left)
+    found = order(state(pulse, fraction), modes, held=held, board=BOARD, ceiling_w=250.0, **left)
     return found.cause, found.permitted, found.limit_w
 
 
@@ -76,7 +76,7 @@ def test_what_a_state_asks_for_is_read_as_set_and_a_plan_s_modes_are_shares_of_t
     h100 = BoardRange(min_limit_w=200.0, max_limit_w=700.0, default_limit_w=700.0)
     amber = state(Pulse.AMBER, 0.5)  # 175 W for the reference board
     for modes, limit_w in (([None], state_w), ([0.5], 450.0), (["paused"], 200.0), (["paused", None], state_w)):
-        found = order(amber, modes, held=False, board=h100, captured_w=650.0, meaning=meaning)
+        found = order(amber, modes, held=False, board=h100, ceiling_w=650.0, meaning=meaning)
         assert found.limit_w == pytest.approx(limit_w)
 
 

@@ -38,11 +38,12 @@ class Board:
         device: Device,
         limits: Limits,
         *,
+        may_raise: bool = False,
         seconds_between_caps: float = 0.0,
         monotonic_seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self.device = device
-        self._limits, self._seconds_between_caps = limits, seconds_between_caps
+        self._limits, self._may_raise, self._seconds_between_caps = limits, may_raise, seconds_between_caps
         self._monotonic_seconds = monotonic_seconds
         self._load = Load.IDLE
         self._capped = self._doubted = False
@@ -71,6 +72,11 @@ class Board:
         return self._capped
 
     @property
+    def ceiling_w(self) -> float:
+        """The highest limit that it may be given: the captured one, or the board's own where it may be raised."""
+        return max(self.captured_w, self.range.max_limit_w) if self._may_raise else self.captured_w
+
+    @property
     def waits_seconds(self) -> float:
         """How long until the next cap may be set."""
         return max(0.0, self._capped_at_seconds + self._seconds_between_caps - self._monotonic_seconds())
@@ -84,7 +90,7 @@ class Board:
         """
         if not self._capped:
             self.captured_w = self.limit_w
-        limit_w = min(limit_w, self.captured_w)
+        limit_w = min(limit_w, self.ceiling_w)
         if self.foreign or (abs(limit_w - self.limit_w) < SAME_W and not self._doubted) or self.waits_seconds:
             return None
         self._doubted = False

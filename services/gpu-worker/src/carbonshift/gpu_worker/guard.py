@@ -95,6 +95,7 @@ def main() -> None:
     arguments.add_argument("--backend", required=True, help="name of the backend of the boards")
     arguments.add_argument("--state", type=Path, required=True, help="folder of the captured limits")
     arguments.add_argument("--lease-seconds", type=float, required=True)
+    arguments.add_argument("--may-raise", action="store_true", help="let limits rise above the captured ones")
     arguments.add_argument("uuids", nargs="+")
     asked = arguments.parse_args()
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):  # who ends the agent ends this with it, by the socket
@@ -121,7 +122,7 @@ def _open(asked: argparse.Namespace, agent: socket.socket) -> tuple[list[socket.
     boards: dict[str, _Board] = {}
     left: Message = {}
     for uuid in asked.uuids:
-        keeper = Keeper(_known(devices, uuid), CapturedLimits(asked.state))
+        keeper = Keeper(_known(devices, uuid), CapturedLimits(asked.state), may_raise=asked.may_raise)
         boards[uuid] = _Board(keeper, lambda message: _send(agent, message))
         try:
             left[uuid] = _pair(keeper.open())

@@ -26,8 +26,8 @@ class LimitChange:
 class Keeper:
     """What stood before the first cap is on the disk before that cap is set, and stays there until it stands again."""
 
-    def __init__(self, device: "Device", captured: CapturedLimits) -> None:
-        self.device, self._captured = device, captured
+    def __init__(self, device: "Device", captured: CapturedLimits, *, may_raise: bool = False) -> None:
+        self.device, self._captured, self._may_raise = device, captured, may_raise
         self._captured_w: float | None = None
         """What to give back; None where nothing of ours stands."""
         self._ours_w: tuple[float, ...] = ()
@@ -43,7 +43,7 @@ class Keeper:
         return self.restore()
 
     def cap(self, limit_w: float) -> LimitChange | None:
-        """Set `limit_w`, or what was captured where that is less; None where it stands already.
+        """Set `limit_w`, unless it may be raised at most what was captured; None where it stands already.
 
         Raises: ForeignLimitError where somebody else has set another limit since, which is left to stand;
             CapRefusedError, DeviceTroubleError.
@@ -54,7 +54,8 @@ class Keeper:
         else:
             self._refuse_foreign(stands_w)
             captured_w = self._captured_w
-        limit_w = min(limit_w, captured_w)
+        if not self._may_raise:
+            limit_w = min(limit_w, captured_w)
         if _alike(limit_w, stands_w):
             return None
         self._captured.capture(self.device.uuid, captured_w)

@@ -59,8 +59,9 @@ class Limits(Protocol):
 class OwnLimits:
     """Of boards that are models in this process."""
 
-    def __init__(self, devices: Sequence[Device], folder: Path) -> None:
-        self._keepers = {device.uuid: Keeper(device, CapturedLimits(folder)) for device in devices}
+    def __init__(self, devices: Sequence[Device], folder: Path, *, may_raise: bool = False) -> None:
+        captured = CapturedLimits(folder)
+        self._keepers = {device.uuid: Keeper(device, captured, may_raise=may_raise) for device in devices}
 
     async def start(self) -> Mapping[str, LimitChange | CarbonShiftError | None]:
         """Nothing is left of an earlier run but, perhaps, a file."""
@@ -82,9 +83,16 @@ class GuardedLimits:
     """Of boards whose limits outlive this process: a guard of its own sets them and gives them back when this ends."""
 
     def __init__(
-        self, backend: str, devices: Sequence[Device], folder: Path, *, lease_seconds: float, restored: Restored
+        self,
+        backend: str,
+        devices: Sequence[Device],
+        folder: Path,
+        *,
+        lease_seconds: float,
+        restored: Restored,
+        may_raise: bool = False,
     ) -> None:
-        self._backend, self._devices, self._folder = backend, devices, folder
+        self._backend, self._devices, self._folder, self._may_raise = backend, devices, folder, may_raise
         self._lease_seconds, self._restored = lease_seconds, restored
         self._process: asyncio.subprocess.Process | None = None
         self._socket: socket.socket | None = None
@@ -133,6 +141,7 @@ class GuardedLimits:
                 f"--backend={self._backend}",
                 f"--state={self._folder}",
                 f"--lease-seconds={self._lease_seconds}",
+                *(["--may-raise"] if self._may_raise else []),
                 *(device.uuid for device in self._devices),
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),

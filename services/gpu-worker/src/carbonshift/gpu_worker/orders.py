@@ -82,7 +82,7 @@ def order(
     *,
     held: bool,
     board: BoardRange,
-    captured_w: float,
+    ceiling_w: float,
     meaning: Meaning = "range",
     share_w: float = math.inf,
     fallback_w: float = math.inf,
@@ -95,7 +95,7 @@ def order(
         held: the state is UNKNOWN, or its lease has run out: nothing rises, nothing falls. Without a job there is
             nothing to hold.
         board: its range.
-        captured_w: the limit found before the first cap.
+        ceiling_w: the limit found before the first cap, or a higher one where it may be raised.
         meaning: what the state's setpoint is on this board; a plan's modes are shares of its own range.
         share_w: what the lowest target in force leaves to this board.
         fallback_w: what is left to it where a hold has lasted too long.
@@ -107,15 +107,15 @@ def order(
         return Order(
             basis=Cause.HOLD, permit=permit, permitted=False, wished_w=math.inf, share_w=share_w, fallback_w=fallback_w
         )
-    wishes = [_planned(mode, board, captured_w) for mode in modes if mode is not None]
+    wishes = [_planned(mode, board, ceiling_w) for mode in modes if mode is not None]
     if len(wishes) < len(modes):
-        told_w = setpoint_w(state.power_limit_w, state.power_fraction, meaning, board, captured_w)
+        told_w = setpoint_w(state.power_limit_w, state.power_fraction, meaning, board, ceiling_w)
         wishes.append((state.run, told_w, Cause.STATE))
     permitted, wished_w, basis = max(wishes)  # one board: the job that wants most
     return Order(basis=basis, permit=permit, permitted=permitted, wished_w=wished_w, share_w=share_w)
 
 
-def _planned(mode: Mode, board: BoardRange, captured_w: float) -> tuple[bool, float, Cause]:
+def _planned(mode: Mode, board: BoardRange, ceiling_w: float) -> tuple[bool, float, Cause]:
     """Whether to run, under which limit, and by whose word."""
     fraction = 0.0 if mode == "paused" else mode
-    return mode != "paused", fraction_w(fraction, board, captured_w), Cause.PLAN
+    return mode != "paused", fraction_w(fraction, board, ceiling_w), Cause.PLAN

@@ -33,29 +33,29 @@ def meaning_of(name: str, by_model: Mapping[str, Meaning], otherwise: Meaning) -
 
 
 def setpoint_w(
-    power_limit_w: float, power_fraction: float, meaning: Meaning, board: BoardRange, captured_w: float
+    power_limit_w: float, power_fraction: float, meaning: Meaning, board: BoardRange, ceiling_w: float
 ) -> float:
-    """The power limit in W that a state asks for on this board: within its range, never above `captured_w`.
+    """The power limit in W that a state asks for on this board: within its range, never above `ceiling_w`.
 
     Args:
         power_limit_w: for the reference board.
         power_fraction: the same as a share of the reference board's range.
         meaning: which of the two is taken, and of what.
         board: its range; a setpoint above it is its highest limit, one below it its lowest.
-        captured_w: the limit found before the first cap.
+        ceiling_w: the limit found before the first cap, or a higher one where it may be raised.
     """
     if meaning == "range":
-        return fraction_w(power_fraction, board, captured_w)
+        return fraction_w(power_fraction, board, ceiling_w)
     share = 1.0 if meaning == "absolute" else board.default_limit_w / REFERENCE_LIMIT_W
-    return _allowed_w(power_limit_w * share, board, captured_w)
+    return _allowed_w(power_limit_w * share, board, ceiling_w)
 
 
-def fraction_w(power_fraction: float, board: BoardRange, captured_w: float) -> float:
-    """The power limit in W for a share of the board's range: 0 its lowest, 1 its highest, never above `captured_w`."""
+def fraction_w(power_fraction: float, board: BoardRange, ceiling_w: float) -> float:
+    """The power limit in W for a share of the board's range: 0 its lowest, 1 its highest, never above `ceiling_w`."""
     span_w = board.max_limit_w - board.min_limit_w
-    return _allowed_w(board.min_limit_w + min(max(power_fraction, 0.0), 1.0) * span_w, board, captured_w)
+    return _allowed_w(board.min_limit_w + min(max(power_fraction, 0.0), 1.0) * span_w, board, ceiling_w)
 
 
-def _allowed_w(wished_w: float, board: BoardRange, captured_w: float) -> float:
+def _allowed_w(wished_w: float, board: BoardRange, ceiling_w: float) -> float:
     """Clamped after it is rounded: a driver refuses what rounding has put a hair outside the range."""
-    return max(board.min_limit_w, min(round(wished_w, MILLIWATTS_DIGITS), board.max_limit_w, captured_w))
+    return max(board.min_limit_w, min(round(wished_w, MILLIWATTS_DIGITS), board.max_limit_w, ceiling_w))

@@ -331,7 +331,7 @@ class Worker:
                 list(modes.values()),
                 held=held,
                 board=board.range,
-                captured_w=board.captured_w,
+                ceiling_w=board.ceiling_w,
                 meaning=self._meaning,
                 share_w=self._site_limit.share_w(self._ceiling_w(), datetime.now(UTC), time.monotonic()),
                 fallback_w=floor_w if self._falls_back("cap") else math.inf,
@@ -460,7 +460,7 @@ class Worker:
     def _ceiling_w(self) -> float:
         """What it could come to draw."""
         committed_w = self._committed_w()
-        return max(self._board.captured_w, committed_w) if self._jobs() else committed_w
+        return max(self._board.ceiling_w, committed_w) if self._jobs() else committed_w
 
     def _now(self) -> datetime:
         wall = datetime.now(UTC)
