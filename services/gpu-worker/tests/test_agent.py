@@ -74,7 +74,7 @@ async def test_every_board_of_the_host_is_driven_and_has_its_limit_back_after_a_
     assert not list((tmp_path / "captured-limits").iterdir())
 
 
-def amber(fraction):
+def amber(fraction, slot=1):
     """A state of today that lets training run, and the token that lets it draw all of it."""
     now = datetime.now(UTC)
     state = GridState(
@@ -95,7 +95,7 @@ def amber(fraction):
         policy="eco-pulse",
     )
     token = ResumeToken(
-        site="local", slot=1, watts=2_000.0, not_before=now, expires_at=now + timedelta(hours=1), epoch=1
+        site="local", slot=slot, watts=2_000.0, not_before=now, expires_at=now + timedelta(hours=1), epoch=1
     )
     return state, token
 
@@ -137,6 +137,37 @@ async def test_a_limit_is_raised_only_where_it_may_and_given_back_after_a_kill(
     asked = [call.argument for call in driver.calls("nvmlDeviceSetPowerManagementLimit")]
     assert max(asked) == highest_mw
     assert limits(driver) == [500_000]
+
+
+@pytest.mark.parametrize(
+    ("board", "differences", "warned"),
+    [
+        ({"limited_mw": 400_000}, [{}, {"enforced_w": 400.0}, {"enforced_w": 400.0}, {}], 1),
+        ({"step_mw": 50_000}, [{}, {"asked_w": 575.0}, {}, {"asked_w": 325.0}], 0),
+    ],
+    ids=["outdone", "rounded"],
+)
+async def test_what_a_cap_came_to_is_said_and_another_limiter_warned_of_once(
+    fake_nvml, bus, tmp_path, board, differences, warned
+):
+    driver = fake_nvml(board)
+    with agent(driver, bus, tmp_path) as process:
+        await until(lambda: limits(driver) == [200_000])
+        for slot, fraction in enumerate((0.75, 0.8, 0.25), start=1):
+            await bus.publish(*amber(fraction, slot))
+            capped = await of_kind(bus, WorkerEventKind.CAPPED, 1 + slot)
+        shown = await bus.count(WorkerTelemetry.stream)
+        await bus.collect(WorkerTelemetry, when=lambda found: len(found) > shown + 10)
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=PATIENCE_SECONDS)
+    told = [
+        {name: event.detail[name] for name in event.detail if name in ("asked_w", "enforced_w")} for event in capped
+    ]
+    assert told == differences
+    found = [line for line in log.splitlines() if f"{driver.uuid()} obeys 400 W of the 575 W that were set" in line]
+    assert len(found) == warned
+    asked = [call.argument for call in driver.calls("nvmlDeviceSetPowerManagementLimit")]
+    assert asked == [200_000, 575_000, 600_000, 325_000, 650_000]  # what is rounded is not asked for again and again
 
 
 async def test_it_ends_with_every_limit_given_back(fake_nvml, bus, tmp_path):

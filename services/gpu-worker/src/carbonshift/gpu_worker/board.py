@@ -12,6 +12,7 @@ from carbonshift.gpu_worker.errors import DeviceTroubleError, ForeignLimitError
 from carbonshift.gpu_worker.keeper import SAME_W, LimitChange
 from carbonshift.gpu_worker.limits import Limits
 from carbonshift.gpu_worker.meter import Load, Meter, modelled_draw_w, modelled_speed
+from carbonshift.gpu_worker.obeyed import Cap
 from carbonshift.gpu_worker.setpoint import BoardRange
 
 __all__ = ["Board", "Reading"]
@@ -47,7 +48,7 @@ class Board:
         self._monotonic_seconds = monotonic_seconds
         self._load = Load.IDLE
         self._capped = self._doubted = False
-        self._set_w = 0.0
+        self._asked_w = self._set_w = 0.0  # the last cap, and what the driver made of it
         self._capped_at_seconds = -float("inf")
         self._whole = self.range = BoardRange(
             min_limit_w=device.min_limit_w, max_limit_w=device.max_limit_w, default_limit_w=device.default_limit_w
@@ -81,7 +82,7 @@ class Board:
         """How long until the next cap may be set."""
         return max(0.0, self._capped_at_seconds + self._seconds_between_caps - self._monotonic_seconds())
 
-    async def cap(self, limit_w: float) -> LimitChange | None:
+    async def cap(self, limit_w: float) -> Cap | None:
         """Set `limit_w`, the captured limit being safe on disk before.
 
         Returns: None where it stands already, or where the last one is so fresh that it `waits_seconds` for its turn.
@@ -91,7 +92,7 @@ class Board:
         if not self._capped:
             self.captured_w = self.limit_w
         limit_w = min(limit_w, self.ceiling_w)
-        if self.foreign or (abs(limit_w - self.limit_w) < SAME_W and not self._doubted) or self.waits_seconds:
+        if self.foreign or (self._stands(limit_w) and not self._doubted) or self.waits_seconds:
             return None
         self._doubted = False
         try:
@@ -104,7 +105,9 @@ class Board:
                 self.captured_w = change.from_w
             self._capped, self._capped_at_seconds = True, self._monotonic_seconds()
             self.limit_w = self._set_w = change.to_w
-        return change
+            self._asked_w = min(limit_w, self.ceiling_w)  # of what was really found, which is known by now
+            return Cap(change=change, asked_w=self._asked_w, enforced_w=await asyncio.to_thread(self._obeyed_w))
+        return None
 
     async def restore(self) -> LimitChange | None:
         """Give back the captured limit, exactly; None where it stood already, or somebody else's does.
@@ -165,6 +168,15 @@ class Board:
     def _yield_to(self, stands_w: float) -> None:
         self.foreign, self.limit_w = True, stands_w
         self.range = replace(self._whole, min_limit_w=stands_w, max_limit_w=stands_w)
+
+    def _stands(self, limit_w: float) -> bool:
+        """Whether there is nothing to set: a driver that rounds makes the same of it the next time."""
+        rounded = self._capped and self.limit_w == self._set_w and abs(limit_w - self._asked_w) < SAME_W
+        return rounded or abs(limit_w - self.limit_w) < SAME_W
+
+    def _obeyed_w(self) -> float | None:
+        """The enforced limit; it is none of the nominal watts that clocks are locked by."""
+        return self.device.enforced_limit_w() if self.device.tells_limit else None
 
     def _read(self) -> Reading:
         device = self.device

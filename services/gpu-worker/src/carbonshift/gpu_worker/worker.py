@@ -47,6 +47,7 @@ from carbonshift.gpu_worker.lease import lease_end
 from carbonshift.gpu_worker.log_book import LogBook
 from carbonshift.gpu_worker.meter import Load
 from carbonshift.gpu_worker.modelled_training import ModelledTraining
+from carbonshift.gpu_worker.obeyed import Cap
 from carbonshift.gpu_worker.orders import Cause, Mode, Order, lets_run, order
 from carbonshift.gpu_worker.outbox import Outbox
 from carbonshift.gpu_worker.plans import Plans
@@ -89,6 +90,7 @@ class Worker:
         self._progress_due_seconds = 0.0
         self._tokens_taken = 0
         self._told_several: set[str] = set()
+        self._told_outdone = False
         self.changed = asyncio.Event()
         """Set once when something has changed, then replaced by a new one: take it before you look."""
 
@@ -347,7 +349,7 @@ class Worker:
     async def _cap(self, cause: str | None) -> bool:
         """Set the allowance's limit; False where the board has refused it for good and its range is now one point."""
         try:
-            change = await self._board.cap(self._allowance.limit_w)
+            cap = await self._board.cap(self._allowance.limit_w)
         except CapRefusedError as error:
             await self._refused(error)
             self._board.give_up_limits()
@@ -362,10 +364,22 @@ class Worker:
         except (DeviceTroubleError, GuardError) as error:
             log.warning("%s", error)
             return True
-        if change:
+        if cap:
             whose = cause or (self._order.cause if self._order else "no state")
-            await self._limit_event(WorkerEventKind.CAPPED, change, whose)
+            await self._limit_event(WorkerEventKind.CAPPED, cap.change, whose, **cap.differences)
+            self._warn_outdone(cap)
         return True
+
+    def _warn_outdone(self, cap: Cap) -> None:
+        """Once: it holds for as long as the other limiter does."""
+        if cap.outdone and not self._told_outdone:
+            self._told_outdone = True
+            log.warning(
+                "%s obeys %g W of the %g W that were set; another limiter, such as a BMC, is left to stand",
+                self.uuid,
+                cap.enforced_w,
+                cap.change.to_w,
+            )
 
     async def _uncap(self, cause: str) -> None:
         """Give the board its own limit back; where that fails it stays on disk for the next try."""
@@ -520,8 +534,8 @@ class Worker:
     async def _refused(self, error: CarbonShiftError) -> None:
         await self._event(WorkerEventKind.CAP_REFUSED, problem=error.problem, remedy=error.remedy)
 
-    async def _limit_event(self, kind: WorkerEventKind, change: LimitChange, cause: str) -> None:
-        await self._event(kind, from_w=change.from_w, to_w=change.to_w, cause=cause)
+    async def _limit_event(self, kind: WorkerEventKind, change: LimitChange, cause: str, **more: Detail) -> None:
+        await self._event(kind, from_w=change.from_w, to_w=change.to_w, cause=cause, **more)
 
     async def _event(self, kind: WorkerEventKind, **detail: Detail) -> None:
         settings = self._settings
