@@ -170,6 +170,30 @@ async def test_what_a_cap_came_to_is_said_and_another_limiter_warned_of_once(
     assert asked == [200_000, 575_000, 600_000, 325_000, 650_000]  # what is rounded is not asked for again and again
 
 
+@pytest.mark.parametrize("persistent", [False, True])
+async def test_without_persistence_it_says_so_and_stays_the_board_s_client_until_the_limit_is_back(
+    fake_nvml, bus, tmp_path, persistent
+):
+    driver = fake_nvml({"persistent": int(persistent), "default_mw": 650_000})
+    with agent(driver, bus, tmp_path) as process:
+        (registered,) = await of_kind(bus, WorkerEventKind.REGISTERED)
+        assert registered.detail["persistent"] is persistent
+        await until(lambda: limits(driver) == [200_000])
+        (guard,) = {call.pid for call in driver.calls("nvmlDeviceSetPowerManagementLimit")}
+        assert {process.pid, guard} <= set(driver.state.clients)
+        passing_by = [sys.executable, "-c", "import pynvml; pynvml.nvmlInit(); pynvml.nvmlShutdown()"]
+        client = await asyncio.create_subprocess_exec(*passing_by, env=os.environ | driver.env)
+        assert await client.wait() == 0
+        assert limits(driver) == [200_000]
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=PATIENCE_SECONDS)
+    assert log.count("nvidia-smi -pm 1") == (not persistent)
+    last = driver.calls()[-1]
+    assert (last.pid, last.function, last.argument) == (guard, "nvmlDeviceSetPowerManagementLimit", 650_000)
+    assert not {process.pid, guard} & {call.pid for call in driver.calls("nvmlShutdown")}  # they close it by ending
+    assert limits(driver) == [650_000]
+
+
 async def test_it_ends_with_every_limit_given_back(fake_nvml, bus, tmp_path):
     driver = fake_nvml()
     with agent(driver, bus, tmp_path) as process:

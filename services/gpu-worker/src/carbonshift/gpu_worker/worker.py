@@ -30,6 +30,7 @@ from carbonshift.common.events import (
 from carbonshift.gpu_worker.allowance import Allowance, Verdict, follow, judge, take
 from carbonshift.gpu_worker.board import Board
 from carbonshift.gpu_worker.crew import Crew
+from carbonshift.gpu_worker.devices.report import NOT_PERSISTENT
 from carbonshift.gpu_worker.errors import (
     CapRefusedError,
     DeviceTroubleError,
@@ -107,6 +108,9 @@ class Worker:
             parked_w=self._settings.parked_w or device.curve.parked_w, floor_w=board.range.min_limit_w
         )
         await self._settle()
+        persistent = await asyncio.to_thread(lambda: device.persistent)
+        if persistent is False:
+            log.warning("%s: %s; %s", self.uuid, NOT_PERSISTENT.what, NOT_PERSISTENT.remedy)
         await self._event(
             WorkerEventKind.REGISTERED,
             backend=backend,
@@ -118,6 +122,7 @@ class Worker:
             parked_w=self._allowance.parked_w,
             energy_basis=device.energy_basis,
             setpoint=self._meaning,
+            persistent=persistent,
         )
         if isinstance(undone, CarbonShiftError):
             await self._refused(undone)

@@ -46,6 +46,10 @@ class Device(Protocol):
         """Whether `power_limit_w` is what the board tells, or only what was last set here."""
 
     @property
+    def persistent(self) -> bool | None:
+        """Whether its limit stands on when its last client leaves; None where that is no question, or not told."""
+
+    @property
     def curve(self) -> PowerCurve:
         """Draw and speed by limit: a model of the board, or the reference board's scaled to it."""
 

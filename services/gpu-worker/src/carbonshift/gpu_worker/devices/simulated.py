@@ -20,6 +20,7 @@ class SimulatedDevice:
     energy_basis = EnergyBasis.MODELLED
     pci_bus_id = None
     tells_limit = True
+    persistent = None
 
     def __init__(self, uuid: str, curve: PowerCurve = RESNET18_V100) -> None:
         self.uuid, self.curve = uuid, curve
