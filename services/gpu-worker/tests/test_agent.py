@@ -194,6 +194,36 @@ async def test_without_persistence_it_says_so_and_stays_the_board_s_client_until
     assert limits(driver) == [650_000]
 
 
+async def test_a_board_that_refuses_its_limit_is_driven_by_its_clocks_after_a_kill_of_both_too(
+    fake_nvml, bus, tmp_path
+):
+    driver = fake_nvml()
+    driver.fail("nvmlDeviceSetPowerManagementLimit", 3)
+    with agent(driver, bus, tmp_path) as process:
+        await until(lambda: driver.board().locked_high_mhz == 1_020)
+        (refused,) = await of_kind(bus, WorkerEventKind.CAP_REFUSED)
+        assert "clocks are locked instead" in refused.detail["remedy"]
+        assert refused.detail["min_limit_w"] == pytest.approx(700.0 * 1_020 / 1_980)
+        await bus.publish(*amber(0.6))
+        await until(lambda: driver.board().locked_high_mhz == 1_500)  # of the 1596 MHz that 564 W of 700 stand for
+        os.kill(driver.calls()[-1].pid, signal.SIGKILL)
+        process.kill()
+    assert driver.board().locked_high_mhz == 1_500
+    before = len(driver.calls())
+    with agent(driver, bus, tmp_path) as process:
+        await until(lambda: driver.board().locked_high_mhz == 1_020)
+        changes = [call for call in driver.calls()[before:] if call.function != "nvmlInit"]
+        assert [(call.function, call.argument) for call in changes] == [
+            ("nvmlDeviceResetGpuLockedClocks", 0),
+            ("nvmlDeviceSetGpuLockedClocks", 1_020),
+        ]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_SECONDS) == 0
+    assert driver.board().locked_high_mhz == 0
+    assert limits(driver) == [650_000]
+    assert not list((tmp_path / "captured-limits").iterdir())
+
+
 async def test_it_ends_with_every_limit_given_back(fake_nvml, bus, tmp_path):
     driver = fake_nvml()
     with agent(driver, bus, tmp_path) as process:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from carbonshift.common.energy_basis import EnergyBasis
 from carbonshift.gpu_worker.devices.device import Device
-from carbonshift.gpu_worker.errors import DeviceTroubleError, ForeignLimitError
+from carbonshift.gpu_worker.errors import CapRefusedError, DeviceTroubleError, ForeignLimitError, LeverChangedError
 from carbonshift.gpu_worker.keeper import SAME_W, LimitChange
 from carbonshift.gpu_worker.limits import Limits
 from carbonshift.gpu_worker.meter import Load, Meter, modelled_draw_w, modelled_speed
@@ -50,9 +50,7 @@ class Board:
         self._capped = self._doubted = False
         self._asked_w = self._set_w = 0.0  # the last cap, and what the driver made of it
         self._capped_at_seconds = -float("inf")
-        self._whole = self.range = BoardRange(
-            min_limit_w=device.min_limit_w, max_limit_w=device.max_limit_w, default_limit_w=device.default_limit_w
-        )
+        self._whole = self.range = _range_of(device)
         self._counter: tuple[float, float] | None = None  # J and monotonic seconds at the last look
         self.foreign = False
         """Whether somebody else's limit stands, which is not fought: the range is where it stands."""
@@ -87,7 +85,8 @@ class Board:
 
         Returns: None where it stands already, or where the last one is so fresh that it `waits_seconds` for its turn.
 
-        Raises: ForeignLimitError, CapRefusedError, DeviceTroubleError, GuardError.
+        Raises: LeverChangedError, after which `limit_w` is to be asked for anew in its new range; ForeignLimitError,
+            CapRefusedError, DeviceTroubleError, GuardError.
         """
         if not self._capped:
             self.captured_w = self.limit_w
@@ -96,7 +95,10 @@ class Board:
             return None
         self._doubted = False
         try:
-            change = await self._limits.cap(self.device.uuid, limit_w)
+            change = await self._limits.cap(self.device.uuid, limit_w, nominal=not self.device.tells_limit)
+        except LeverChangedError:
+            await self._lock_clocks_instead()
+            raise
         except ForeignLimitError as error:
             self._yield_to(error.stands_w)
             raise
@@ -130,6 +132,17 @@ class Board:
             self.limit_w = change.to_w if change else self.captured_w
         self._capped = self.foreign = self._doubted = False
         self.range = self._whole
+
+    async def _lock_clocks_instead(self) -> None:
+        """Raises: CapRefusedError where they cannot be locked either; DeviceTroubleError."""
+        other = await asyncio.to_thread(self.device.without_limit)
+        if other is None:
+            raise CapRefusedError(
+                f"{self.device.uuid} has no other lever", "nothing to do: training is paused and resumed, not capped"
+            )
+        self.limit_w = self.captured_w = await asyncio.to_thread(other.power_limit_w)
+        self.device, self._whole = other, _range_of(other)
+        self.range, self._capped = self._whole, False
 
     def give_up_limits(self) -> None:
         """The board refuses limits: from now on its range is where it stands."""
@@ -200,3 +213,9 @@ class Board:
                 return (energy_j - before[0]) / (now_seconds - before[1])
         power_w = self.device.power_w()
         return modelled_draw_w(self.device.curve, self._load, self.limit_w) if power_w is None else power_w
+
+
+def _range_of(device: Device) -> BoardRange:
+    return BoardRange(
+        min_limit_w=device.min_limit_w, max_limit_w=device.max_limit_w, default_limit_w=device.default_limit_w
+    )

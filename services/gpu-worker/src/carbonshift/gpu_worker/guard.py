@@ -5,9 +5,9 @@ the agent asks, ends in whatever way, or has not been heard of for the lease: it
 a thread of its own, as one that hangs in its driver shall not keep the others from theirs.
 
 A message is one JSON object. Agent: `{"do": "beat"}`, and `{"id": 1, "do": "cap" | "restore", "uuid": ..., "limit_w":
-...}`, which is answered by `{"id": 1, "change": [from_w, to_w] | null}` or `{"id": 1, "error": ..., "problem": ...,
-"remedy": ..., "stands_w": ...}`. Guard, unasked: `{"ready": {uuid: change | null}}` or `{"error": ...}` first, and
-`{"restored": uuid, "change": ...}` where the lease ran out.
+..., "nominal": false}`, which is answered by `{"id": 1, "change": [from_w, to_w] | null}` or `{"id": 1, "error": ...,
+"problem": ..., "remedy": ..., "stands_w": ...}`. Guard, unasked: `{"ready": {uuid: change | null}}` or `{"error": ...}`
+first, and `{"restored": uuid, "change": ...}` where the lease ran out.
 """
 
 import argparse
@@ -80,7 +80,10 @@ class _Board(threading.Thread):
         uuid = self._keeper.device.uuid
         answer: Message = {"id": message["id"]} if "id" in message else {"restored": uuid}
         try:
-            change = self._keeper.cap(message["limit_w"]) if message["do"] == "cap" else self._keeper.restore()
+            if message["do"] == "cap":
+                change = self._keeper.cap(message["limit_w"], nominal=message["nominal"])
+            else:
+                change = self._keeper.restore()
         except CarbonShiftError as error:
             return answer | _told(error)
         except OSError as error:  # no room for the captured limit, say: then there is no cap either

@@ -19,6 +19,8 @@ from carbonshift.gpu_worker.errors import (
     DeviceTroubleError,
     ForeignLimitError,
     GuardError,
+    LeverChangedError,
+    LimitUnsupportedError,
 )
 from carbonshift.gpu_worker.guard import MESSAGE_BYTES
 from carbonshift.gpu_worker.keeper import Keeper, LimitChange
@@ -31,7 +33,15 @@ ANSWER_SECONDS = 30.0
 BEATS_IN_LEASE = 4
 RESTART_SECONDS = 1.0
 ERRORS: Mapping[str, type[CarbonShiftError]] = {
-    error.__name__: error for error in (CapRefusedError, CapturedLimitError, DeviceTroubleError, GuardError)
+    error.__name__: error
+    for error in (
+        CapRefusedError,
+        CapturedLimitError,
+        DeviceTroubleError,
+        GuardError,
+        LeverChangedError,
+        LimitUnsupportedError,
+    )
 }
 
 Restored = Callable[[str, LimitChange | None, str], None]
@@ -46,7 +56,7 @@ class Limits(Protocol):
     async def start(self) -> Mapping[str, LimitChange | CarbonShiftError | None]:
         """Undo what an earlier run left; by board what that came to. Raises CarbonShiftError."""
 
-    async def cap(self, uuid: str, limit_w: float) -> LimitChange | None:
+    async def cap(self, uuid: str, limit_w: float, *, nominal: bool = False) -> LimitChange | None:
         """As `Keeper.cap`. Raises GuardError besides."""
 
     async def restore(self, uuid: str) -> LimitChange | None:
@@ -67,9 +77,9 @@ class OwnLimits:
         """Nothing is left of an earlier run but, perhaps, a file."""
         return {uuid: keeper.open() for uuid, keeper in self._keepers.items()}
 
-    async def cap(self, uuid: str, limit_w: float) -> LimitChange | None:
+    async def cap(self, uuid: str, limit_w: float, *, nominal: bool = False) -> LimitChange | None:
         """At once."""
-        return await asyncio.to_thread(self._keepers[uuid].cap, limit_w)
+        return await asyncio.to_thread(self._keepers[uuid].cap, limit_w, nominal=nominal)
 
     async def restore(self, uuid: str) -> LimitChange | None:
         """At once."""
@@ -110,9 +120,9 @@ class GuardedLimits:
             self._tasks.add(asyncio.get_running_loop().create_task(work))
         return left
 
-    async def cap(self, uuid: str, limit_w: float) -> LimitChange | None:
+    async def cap(self, uuid: str, limit_w: float, *, nominal: bool = False) -> LimitChange | None:
         """By the guard."""
-        return await self._ask({"do": "cap", "uuid": uuid, "limit_w": limit_w})
+        return await self._ask({"do": "cap", "uuid": uuid, "limit_w": limit_w, "nominal": nominal})
 
     async def restore(self, uuid: str) -> LimitChange | None:
         """By the guard."""

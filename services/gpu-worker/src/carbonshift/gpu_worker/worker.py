@@ -37,6 +37,7 @@ from carbonshift.gpu_worker.errors import (
     ForeignLimitError,
     GuardError,
     JobUnknownError,
+    LeverChangedError,
     PauseInterruptedError,
     PauseTimeoutError,
     SeveralProcessesError,
@@ -355,6 +356,11 @@ class Worker:
         """Set the allowance's limit; False where the board has refused it for good and its range is now one point."""
         try:
             cap = await self._board.cap(self._allowance.limit_w)
+        except LeverChangedError as error:
+            board = self._board.range
+            await self._refused(error, min_limit_w=board.min_limit_w, max_limit_w=board.max_limit_w)
+            self._refresh()
+            return await self._cap(cause)
         except CapRefusedError as error:
             await self._refused(error)
             self._board.give_up_limits()
@@ -536,8 +542,8 @@ class Worker:
         self._work = self._work.count(meter.work_seconds, running)
         self._board.note_load(self._load())
 
-    async def _refused(self, error: CarbonShiftError) -> None:
-        await self._event(WorkerEventKind.CAP_REFUSED, problem=error.problem, remedy=error.remedy)
+    async def _refused(self, error: CarbonShiftError, **more: Detail) -> None:
+        await self._event(WorkerEventKind.CAP_REFUSED, problem=error.problem, remedy=error.remedy, **more)
 
     async def _limit_event(self, kind: WorkerEventKind, change: LimitChange, cause: str, **more: Detail) -> None:
         await self._event(kind, from_w=change.from_w, to_w=change.to_w, cause=cause, **more)

@@ -75,6 +75,12 @@ class Device(Protocol):
         Raises: CapRefusedError where it will not be had, DeviceTroubleError where it may the next time.
         """
 
+    def without_limit(self) -> "Device | None":
+        """The same board by its clocks, where its limit turns out not to be settable; None where they are not either.
+
+        Asked in another process it gives a board of the same range.
+        """
+
     def validate_energy(self) -> None:
         """Watch the energy counter for half a second; one that stands still is not believed from then on."""
 

@@ -34,6 +34,9 @@ class SimulatedDevice:
     def energy_j(self) -> None:
         """It has no counter: the meter makes its energy of its power and event time."""
 
+    def without_limit(self) -> None:
+        """Its limit can be set."""
+
     def validate_energy(self) -> None:
         """It has no counter to watch."""
 
