@@ -80,6 +80,7 @@ def told(device: Device) -> None:
     assert device.uuid
     assert device.name
     assert 0 < device.min_limit_w <= device.default_limit_w <= device.max_limit_w
+    assert device.persistent in (None, False, True)
     for load in Load:
         device.note_load(load)
         power_w = device.power_w()

@@ -13,10 +13,13 @@ import pytest
 from carbonshift.common.events import (
     CarbonBasis,
     EnergyBasis,
+    GridState,
     GridTick,
     JobStatus,
     PriceMarket,
+    Pulse,
     Quality,
+    ResumeToken,
     WorkerEvent,
     WorkerEventKind,
     WorkerTelemetry,
@@ -74,6 +77,156 @@ async def test_every_board_of_the_host_is_driven_and_has_its_limit_back_after_a_
         assert {one.energy_basis for one in told} == {"measured"}
         process.kill()
         await until(lambda: limits(driver) == [650_000, 500_000])
+    assert not list((tmp_path / "captured-limits").iterdir())
+
+
+def amber(fraction, slot=1):
+    """A state of today that lets training run, and the token that lets it draw all of it."""
+    now = datetime.now(UTC)
+    state = GridState(
+        region="caiso",
+        interval_start=now,
+        interval_seconds=60,
+        state=Pulse.AMBER,
+        since=now,
+        score=None,
+        price_norm=None,
+        carbon_norm=None,
+        power_limit_w=100.0 + 150.0 * fraction,
+        power_fraction=fraction,
+        run=True,
+        epoch=1,
+        reasons=(),
+        valid_until=now + timedelta(hours=1),
+        policy="eco-pulse",
+    )
+    token = ResumeToken(
+        site="local", slot=slot, watts=2_000.0, not_before=now, expires_at=now + timedelta(hours=1), epoch=1
+    )
+    return state, token
+
+
+@pytest.mark.parametrize(
+    ("given", "limit_mw"),
+    [
+        ({}, 575_000),
+        ({"CARBONSHIFT_SETPOINT": "absolute"}, 212_500),
+        ({"CARBONSHIFT_SETPOINT_BY_MODEL": '{"*H100*": "default", "*": "absolute"}'}, 595_000),
+    ],
+)
+async def test_a_setpoint_means_on_a_board_what_it_is_set_to(fake_nvml, bus, tmp_path, given, limit_mw):
+    driver = fake_nvml()
+    with agent(driver, bus, tmp_path, **given):
+        await until(lambda: limits(driver) == [200_000])
+        await bus.publish(*amber(0.75))
+        await until(lambda: limits(driver) == [limit_mw])
+    await until(lambda: limits(driver) == [650_000])
+
+
+@pytest.mark.parametrize(
+    ("given", "highest_mw"), [({}, 500_000), ({"CARBONSHIFT_MAY_RAISE": "true"}, 700_000)], ids=["not", "raised"]
+)
+async def test_a_limit_is_raised_only_where_it_may_and_given_back_after_a_kill(
+    fake_nvml, bus, tmp_path, given, highest_mw
+):
+    driver = fake_nvml({"limit_mw": 500_000})
+    with agent(driver, bus, tmp_path, **given) as process:
+        await until(lambda: limits(driver) == [200_000])
+        await bus.publish(*amber(1.0))
+        await until(lambda: limits(driver) == [highest_mw])
+        told = await bus.collect(
+            WorkerTelemetry, when=lambda found: any(one.power_limit_w == highest_mw / 1_000 for one in found)
+        )
+        assert {one.ceiling_w for one in told if one.job} == {highest_mw / 1_000}
+        process.kill()
+        await until(lambda: not list((tmp_path / "captured-limits").iterdir()))
+    asked = [call.argument for call in driver.calls("nvmlDeviceSetPowerManagementLimit")]
+    assert max(asked) == highest_mw
+    assert limits(driver) == [500_000]
+
+
+@pytest.mark.parametrize(
+    ("board", "differences", "warned"),
+    [
+        ({"limited_mw": 400_000}, [{}, {"enforced_w": 400.0}, {"enforced_w": 400.0}, {}], 1),
+        ({"step_mw": 50_000}, [{}, {"asked_w": 575.0}, {}, {"asked_w": 325.0}], 0),
+    ],
+    ids=["outdone", "rounded"],
+)
+async def test_what_a_cap_came_to_is_said_and_another_limiter_warned_of_once(
+    fake_nvml, bus, tmp_path, board, differences, warned
+):
+    driver = fake_nvml(board)
+    with agent(driver, bus, tmp_path) as process:
+        await until(lambda: limits(driver) == [200_000])
+        for slot, fraction in enumerate((0.75, 0.8, 0.25), start=1):
+            await bus.publish(*amber(fraction, slot))
+            capped = await of_kind(bus, WorkerEventKind.CAPPED, 1 + slot)
+        shown = await bus.count(WorkerTelemetry.stream)
+        await bus.collect(WorkerTelemetry, when=lambda found: len(found) > shown + 10)
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=PATIENCE_SECONDS)
+    told = [
+        {name: event.detail[name] for name in event.detail if name in ("asked_w", "enforced_w")} for event in capped
+    ]
+    assert told == differences
+    found = [line for line in log.splitlines() if f"{driver.uuid()} obeys 400 W of the 575 W that were set" in line]
+    assert len(found) == warned
+    asked = [call.argument for call in driver.calls("nvmlDeviceSetPowerManagementLimit")]
+    assert asked == [200_000, 575_000, 600_000, 325_000, 650_000]  # what is rounded is not asked for again and again
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+async def test_without_persistence_it_says_so_and_stays_the_board_s_client_until_the_limit_is_back(
+    fake_nvml, bus, tmp_path, persistent
+):
+    driver = fake_nvml({"persistent": int(persistent), "default_mw": 650_000})
+    with agent(driver, bus, tmp_path) as process:
+        (registered,) = await of_kind(bus, WorkerEventKind.REGISTERED)
+        assert registered.detail["persistent"] is persistent
+        await until(lambda: limits(driver) == [200_000])
+        (guard,) = {call.pid for call in driver.calls("nvmlDeviceSetPowerManagementLimit")}
+        assert {process.pid, guard} <= set(driver.state.clients)
+        passing_by = [sys.executable, "-c", "import pynvml; pynvml.nvmlInit(); pynvml.nvmlShutdown()"]
+        client = await asyncio.create_subprocess_exec(*passing_by, env=os.environ | driver.env)
+        assert await client.wait() == 0
+        assert limits(driver) == [200_000]
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=PATIENCE_SECONDS)
+    assert log.count("nvidia-smi -pm 1") == (not persistent)
+    last = driver.calls()[-1]
+    assert (last.pid, last.function, last.argument) == (guard, "nvmlDeviceSetPowerManagementLimit", 650_000)
+    assert not {process.pid, guard} & {call.pid for call in driver.calls("nvmlShutdown")}  # they close it by ending
+    assert limits(driver) == [650_000]
+
+
+async def test_a_board_that_refuses_its_limit_is_driven_by_its_clocks_after_a_kill_of_both_too(
+    fake_nvml, bus, tmp_path
+):
+    driver = fake_nvml()
+    driver.fail("nvmlDeviceSetPowerManagementLimit", 3)
+    with agent(driver, bus, tmp_path) as process:
+        await until(lambda: driver.board().locked_high_mhz == 1_020)
+        (refused,) = await of_kind(bus, WorkerEventKind.CAP_REFUSED)
+        assert "clocks are locked instead" in refused.detail["remedy"]
+        assert refused.detail["min_limit_w"] == pytest.approx(700.0 * 1_020 / 1_980)
+        await bus.publish(*amber(0.6))
+        await until(lambda: driver.board().locked_high_mhz == 1_500)  # of the 1596 MHz that 564 W of 700 stand for
+        os.kill(driver.calls()[-1].pid, signal.SIGKILL)
+        process.kill()
+    assert driver.board().locked_high_mhz == 1_500
+    before = len(driver.calls())
+    with agent(driver, bus, tmp_path) as process:
+        await until(lambda: driver.board().locked_high_mhz == 1_020)
+        changes = [call for call in driver.calls()[before:] if call.function != "nvmlInit"]
+        assert [(call.function, call.argument) for call in changes] == [
+            ("nvmlDeviceResetGpuLockedClocks", 0),
+            ("nvmlDeviceSetGpuLockedClocks", 1_020),
+        ]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_SECONDS) == 0
+    assert driver.board().locked_high_mhz == 0
+    assert limits(driver) == [650_000]
     assert not list((tmp_path / "captured-limits").iterdir())
 
 

@@ -14,7 +14,7 @@ from carbonshift.gpu_worker.setpoint import BoardRange
 NOON = datetime(2025, 7, 1, 12, tzinfo=UTC)
 START = Allowance.at_start(parked_w=43.0, floor_w=100.0)
 JULY = Replay(run="july", speed=60.0)
-BOARD = BoardRange(min_limit_w=100.0, max_limit_w=250.0)
+BOARD = BoardRange(min_limit_w=100.0, max_limit_w=250.0, default_limit_w=250.0)
 
 
 def state(pulse: Pulse = Pulse.GREEN, epoch: int = 1, replay: Replay | None = None) -> GridState:
@@ -60,7 +60,7 @@ steps = st.lists(st.one_of(st.tuples(states, plans, shares), tokens), max_size=3
 
 def ordered(state, modes=(None,), share_w=math.inf):
     held = state.state is Pulse.UNKNOWN
-    return order(state, modes, held=held, board=BOARD, captured_w=250.0, share_w=share_w)
+    return order(state, modes, held=held, board=BOARD, ceiling_w=250.0, share_w=share_w)
 
 
 @given(steps=steps)

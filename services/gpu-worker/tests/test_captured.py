@@ -57,6 +57,13 @@ def test_a_cap_never_rises_above_the_captured_limit(tmp_path, device):
     assert keeper.cap(250.0) == LimitChange(from_w=150.0, to_w=230.0)
 
 
+def test_where_it_may_be_raised_it_rises_and_falls_back_to_the_captured_limit(tmp_path, device):
+    keeper = Keeper(device, CapturedLimits(tmp_path), may_raise=True)
+    assert keeper.cap(250.0) == LimitChange(from_w=230.0, to_w=250.0)
+    assert CapturedLimits(tmp_path).left_over(UUID) == 230.0
+    assert keeper.restore() == LimitChange(from_w=250.0, to_w=230.0)
+
+
 def test_a_board_that_was_never_capped_is_not_written_down(tmp_path, device):
     keeper = kept(device, tmp_path)
     assert keeper.cap(230.2) is None
@@ -129,6 +136,17 @@ def test_a_half_written_file_is_refused_with_its_name(tmp_path):
     with pytest.raises(CapturedLimitError, match=file.name):
         limits.left_over(UUID)
     assert CapturedLimits(tmp_path / "none").left_over(UUID) is None
+
+
+async def test_the_highest_limit_a_board_may_be_given_is_its_own_only_where_it_may_be_raised(tmp_path, device):
+    board = await boarded(device, tmp_path / "one")
+    assert board.ceiling_w == 230.0
+    assert await board.cap(250.0) is None
+    raised = await boarded(device, tmp_path / "two", may_raise=True)
+    assert raised.ceiling_w == 250.0
+    assert await raised.cap(300.0) is None  # its keeper may not, whatever it is asked
+    raised.give_up_limits()
+    assert raised.ceiling_w == 230.0
 
 
 async def test_a_foreign_limit_is_the_board_s_range_until_it_goes(tmp_path, device):

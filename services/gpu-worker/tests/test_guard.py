@@ -12,8 +12,16 @@ from contextlib import contextmanager
 
 import pytest
 
+from carbonshift.gpu_worker.captured import CapturedLimits
 from carbonshift.gpu_worker.devices.nvml import NvmlBackend
-from carbonshift.gpu_worker.errors import CapRefusedError, DeviceTroubleError, ForeignLimitError, GuardError
+from carbonshift.gpu_worker.errors import (
+    CapRefusedError,
+    DeviceTroubleError,
+    ForeignLimitError,
+    GuardError,
+    LeverChangedError,
+    LimitUnsupportedError,
+)
 from carbonshift.gpu_worker.keeper import LimitChange
 from carbonshift.gpu_worker.limits import GuardedLimits
 
@@ -121,11 +129,11 @@ def test_a_second_agent_of_a_board_is_refused(fake_nvml, folder, tmp_path):
     until(lambda: given_back(driver, folder))
 
 
-async def limits_of(driver, folder, monkeypatch, restored=lambda *_: None):
+async def limits_of(driver, folder, monkeypatch, restored=lambda *_: None, **given):
     for name, value in driver.env.items():
         monkeypatch.setenv(name, value)
     devices = NvmlBackend().discover()
-    limits = GuardedLimits("nvml", devices, folder, lease_seconds=LEASE_SECONDS, restored=restored)
+    limits = GuardedLimits("nvml", devices, folder, lease_seconds=LEASE_SECONDS, restored=restored, **given)
     await limits.start()
     return limits
 
@@ -148,6 +156,101 @@ async def test_what_the_driver_refuses_is_told_as_it_is(nvml_here, folder, monke
     assert raised.value.stands_w == 500.0
     await limits.close()
     assert driver.board().limit_mw == 500_000
+
+
+@pytest.mark.parametrize(("may_raise", "highest_w"), [(False, 650.0), (True, 700.0)])
+async def test_the_guard_lets_no_limit_above_the_captured_one_unless_told_that_it_may(
+    nvml_here, folder, monkeypatch, may_raise, highest_w
+):
+    driver = nvml_here()
+    limits = await limits_of(driver, folder, monkeypatch, may_raise=may_raise)
+    await limits.cap(driver.uuid(), 300.0)
+    assert await limits.cap(driver.uuid(), 900.0) == LimitChange(from_w=300.0, to_w=highest_w)
+    await limits.close()
+    assert given_back(driver, folder)
+
+
+REFUSES_LIMITS = ("nvmlDeviceSetPowerManagementLimit", 3)  # not supported
+
+
+async def test_a_board_that_tells_a_limit_and_takes_none_has_its_clocks_locked_and_freed(
+    nvml_here, folder, monkeypatch
+):
+    driver = nvml_here()
+    driver.fail(*REFUSES_LIMITS)
+    limits, uuid = await limits_of(driver, folder, monkeypatch), driver.uuid()
+    with pytest.raises(LeverChangedError, match="takes none"):
+        await limits.cap(uuid, 300.0)
+    assert not list(folder.iterdir())
+    with pytest.raises(LeverChangedError):
+        await limits.cap(uuid, 300.0)  # whoever has not heard is told again
+    assert (await limits.cap(uuid, 500.0, nominal=True)).to_w == pytest.approx(700.0 * 1_380 / 1_980)
+    assert driver.board().locked_high_mhz == 1_380
+    assert len(driver.calls("nvmlDeviceSetPowerManagementLimit")) == 1
+    await limits.close()
+    assert driver.board().locked_high_mhz == 0
+    assert given_back(driver, folder)
+
+
+async def test_a_guard_that_takes_the_place_of_another_frees_the_clocks_and_goes_on_with_them(
+    nvml_here, folder, monkeypatch
+):
+    driver = nvml_here()
+    driver.fail(*REFUSES_LIMITS)
+    restored = asyncio.Queue()
+    limits = await limits_of(driver, folder, monkeypatch, lambda *told: restored.put_nowait(told))
+    uuid = driver.uuid()
+    with pytest.raises(LeverChangedError):
+        await limits.cap(uuid, 300.0)
+    for nominal_w, locked_mhz in ((500.0, 1_380), (700.0, 0)):  # killed while it has locked them, and while it has not
+        await limits.cap(uuid, 400.0, nominal=True)
+        await limits.cap(uuid, nominal_w, nominal=True)
+        assert driver.board().locked_high_mhz == locked_mhz
+        os.kill(driver.calls()[-1].pid, signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert await restored.get() == (uuid, None, "guard")
+        assert driver.board().locked_high_mhz == 0
+        assert given_back(driver, folder)
+    assert await limits.cap(uuid, 500.0, nominal=True)
+    assert len(driver.calls("nvmlDeviceSetPowerManagementLimit")) == 1  # agent and guard agree without another refusal
+    await limits.close()
+    assert driver.board().locked_high_mhz == 0
+
+
+async def test_a_board_that_takes_neither_limit_nor_clocks_refuses(nvml_here, folder, monkeypatch):
+    driver = nvml_here({"clocks": 0})
+    driver.fail(*REFUSES_LIMITS)
+    limits = await limits_of(driver, folder, monkeypatch)
+    with pytest.raises(LimitUnsupportedError):
+        await limits.cap(driver.uuid(), 300.0)
+    await limits.close()
+    assert given_back(driver, folder)
+
+
+async def test_a_cap_that_stands_as_limits_are_no_longer_taken_is_no_reason_for_another_lever(
+    nvml_here, folder, monkeypatch
+):
+    driver = nvml_here()
+    limits = await limits_of(driver, folder, monkeypatch)
+    await limits.cap(driver.uuid(), 300.0)
+    driver.fail(*REFUSES_LIMITS)
+    with pytest.raises(LimitUnsupportedError):
+        await limits.cap(driver.uuid(), 400.0)
+    with pytest.raises(LimitUnsupportedError):
+        await limits.restore(driver.uuid())
+    assert list(folder.iterdir())
+    driver.heal()
+    await limits.close()
+    assert given_back(driver, folder)
+
+
+async def test_a_guard_killed_at_its_first_try_leaves_nothing_to_give_back(nvml_here, folder, monkeypatch):
+    driver = nvml_here()
+    driver.fail(*REFUSES_LIMITS)
+    CapturedLimits(folder).capture(driver.uuid(), 650.0)
+    limits = await limits_of(driver, folder, monkeypatch)
+    assert given_back(driver, folder)
+    await limits.close()
 
 
 async def test_a_board_that_hangs_does_not_keep_another_from_its_limit(nvml_here, folder, monkeypatch):

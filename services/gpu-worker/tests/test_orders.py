@@ -15,7 +15,7 @@ from carbonshift.gpu_worker.setpoint import BoardRange
 from carbonshift.gpu_worker.site_limit import SILENT_BOARD_SECONDS, SiteLimit
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
-BOARD = BoardRange(min_limit_w=100.0, max_limit_w=250.0)
+BOARD = BoardRange(min_limit_w=100.0, max_limit_w=250.0, default_limit_w=250.0)
 HOUR = timedelta(hours=1)
 
 
@@ -42,7 +42,7 @@ def state(pulse=Pulse.GREEN, fraction=1.0):
 def told(pulse=Pulse.GREEN, modes=(None,), share_w=math.inf, fraction=1.0, fallback_w=math.inf):
     left = {"share_w": share_w, "fallback_w": fallback_w}
     held = pulse is Pulse.UNKNOWN
-    found = order(state(pulse, fraction), modes, held=held, board=BOARD, captured_w=250.0, **left)
+    found = order(state(pulse, fraction), modes, held=held, board=BOARD, ceiling_w=250.0, **left)
     return found.cause, found.permitted, found.limit_w
 
 
@@ -69,6 +69,15 @@ def told(pulse=Pulse.GREEN, modes=(None,), share_w=math.inf, fraction=1.0, fallb
 )
 def test_the_highest_has_the_word(arguments, cause, permitted, limit_w):
     assert told(**arguments) == (cause, permitted, limit_w)
+
+
+@pytest.mark.parametrize(("meaning", "state_w"), [("range", 450.0), ("absolute", 200.0), ("default", 490.0)])
+def test_what_a_state_asks_for_is_read_as_set_and_a_plan_s_modes_are_shares_of_the_board_s_range(meaning, state_w):
+    h100 = BoardRange(min_limit_w=200.0, max_limit_w=700.0, default_limit_w=700.0)
+    amber = state(Pulse.AMBER, 0.5)  # 175 W for the reference board
+    for modes, limit_w in (([None], state_w), ([0.5], 450.0), (["paused"], 200.0), (["paused", None], state_w)):
+        found = order(amber, modes, held=False, board=h100, ceiling_w=650.0, meaning=meaning)
+        assert found.limit_w == pytest.approx(limit_w)
 
 
 @given(

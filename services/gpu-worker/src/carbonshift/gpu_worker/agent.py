@@ -58,9 +58,10 @@ class Agent:
                 folder,
                 lease_seconds=settings.guard_lease_seconds,
                 restored=self._on_restored,
+                may_raise=settings.may_raise,
             )
             if backend.outlives_us
-            else OwnLimits(devices, folder)
+            else OwnLimits(devices, folder, may_raise=settings.may_raise)
         )
         undone = await self._limits.start()
         log_book = LogBook()
@@ -68,7 +69,10 @@ class Agent:
         await asyncio.gather(*(asyncio.to_thread(device.validate_energy) for device in devices))
         for device in devices:
             board = Board(
-                device, self._limits, seconds_between_caps=SECONDS_BETWEEN_CAPS if backend.outlives_us else 0.0
+                device,
+                self._limits,
+                may_raise=settings.may_raise,
+                seconds_between_caps=SECONDS_BETWEEN_CAPS if backend.outlives_us else 0.0,
             )
             crew = Crew(self._control, self._holds, device.uuid, partial(self._computes_on, device.uuid))
             workers.append(Worker(settings, self._outbox, board, crew, self._plans, self._books, log_book))

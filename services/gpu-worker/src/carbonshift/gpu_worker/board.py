@@ -4,15 +4,16 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from carbonshift.common.energy_basis import EnergyBasis
 from carbonshift.gpu_worker.devices.device import Device
-from carbonshift.gpu_worker.errors import DeviceTroubleError, ForeignLimitError
+from carbonshift.gpu_worker.errors import CapRefusedError, DeviceTroubleError, ForeignLimitError, LeverChangedError
 from carbonshift.gpu_worker.keeper import SAME_W, LimitChange
 from carbonshift.gpu_worker.limits import Limits
 from carbonshift.gpu_worker.meter import Load, Meter, modelled_draw_w, modelled_speed
+from carbonshift.gpu_worker.obeyed import Cap
 from carbonshift.gpu_worker.setpoint import BoardRange
 
 __all__ = ["Board", "Reading"]
@@ -45,17 +46,18 @@ class Board:
         device: Device,
         limits: Limits,
         *,
+        may_raise: bool = False,
         seconds_between_caps: float = 0.0,
         monotonic_seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self.device = device
-        self._limits, self._seconds_between_caps = limits, seconds_between_caps
+        self._limits, self._may_raise, self._seconds_between_caps = limits, may_raise, seconds_between_caps
         self._monotonic_seconds = monotonic_seconds
         self._load = Load.IDLE
         self._capped = self._doubted = False
-        self._set_w = 0.0
+        self._asked_w = self._set_w = 0.0  # the last cap, and what the driver made of it
         self._capped_at_seconds = -float("inf")
-        self._whole = self.range = BoardRange(min_limit_w=device.min_limit_w, max_limit_w=device.max_limit_w)
+        self._whole = self.range = _range_of(device)
         self._looked_at_seconds = -float("inf")
         self._counter: tuple[float, float] | None = None  # J and monotonic seconds at the last look
         self._readings: deque[float] = deque(maxlen=READINGS)
@@ -86,25 +88,34 @@ class Board:
         return self._capped
 
     @property
+    def ceiling_w(self) -> float:
+        """The highest limit that it may be given: the captured one, or the board's own where it may be raised."""
+        return max(self.captured_w, self.range.max_limit_w) if self._may_raise else self.captured_w
+
+    @property
     def waits_seconds(self) -> float:
         """How long until the next cap may be set."""
         return max(0.0, self._capped_at_seconds + self._seconds_between_caps - self._monotonic_seconds())
 
-    async def cap(self, limit_w: float) -> LimitChange | None:
+    async def cap(self, limit_w: float) -> Cap | None:
         """Set `limit_w`, the captured limit being safe on disk before.
 
         Returns: None where it stands already, or where the last one is so fresh that it `waits_seconds` for its turn.
 
-        Raises: ForeignLimitError, CapRefusedError, DeviceTroubleError, GuardError.
+        Raises: LeverChangedError, after which `limit_w` is to be asked for anew in its new range; ForeignLimitError,
+            CapRefusedError, DeviceTroubleError, GuardError.
         """
         if not self._capped:
             self.captured_w = self.limit_w
-        limit_w = min(limit_w, self.captured_w)
-        if self.foreign or (abs(limit_w - self.limit_w) < SAME_W and not self._doubted) or self.waits_seconds:
+        limit_w = min(limit_w, self.ceiling_w)
+        if self.foreign or (self._stands(limit_w) and not self._doubted) or self.waits_seconds:
             return None
         self._doubted = False
         try:
-            change = await self._limits.cap(self.device.uuid, limit_w)
+            change = await self._limits.cap(self.device.uuid, limit_w, nominal=not self.device.tells_limit)
+        except LeverChangedError:
+            await self._lock_clocks_instead()
+            raise
         except ForeignLimitError as error:
             self._yield_to(error.stands_w)
             raise
@@ -113,7 +124,9 @@ class Board:
                 self.captured_w = change.from_w
             self._capped, self._capped_at_seconds = True, self._monotonic_seconds()
             self.limit_w = self._set_w = change.to_w
-        return change
+            self._asked_w = min(limit_w, self.ceiling_w)  # of what was really found, which is known by now
+            return Cap(change=change, asked_w=self._asked_w, enforced_w=await asyncio.to_thread(self._obeyed_w))
+        return None
 
     async def restore(self) -> LimitChange | None:
         """Give back the captured limit, exactly; None where it stood already, or somebody else's does.
@@ -137,9 +150,20 @@ class Board:
         self._capped = self.foreign = self._doubted = False
         self.range = self._whole
 
+    async def _lock_clocks_instead(self) -> None:
+        """Raises: CapRefusedError where they cannot be locked either; DeviceTroubleError."""
+        other = await asyncio.to_thread(self.device.without_limit)
+        if other is None:
+            raise CapRefusedError(
+                f"{self.device.uuid} has no other lever", "nothing to do: training is paused and resumed, not capped"
+            )
+        self.limit_w = self.captured_w = await asyncio.to_thread(other.power_limit_w)
+        self.device, self._whole = other, _range_of(other)
+        self.range, self._capped = self._whole, False
+
     def give_up_limits(self) -> None:
         """The board refuses limits: from now on its range is where it stands."""
-        self._whole = self.range = BoardRange(min_limit_w=self.limit_w, max_limit_w=self.limit_w)
+        self._whole = self.range = replace(self._whole, min_limit_w=self.limit_w, max_limit_w=self.limit_w)
 
     async def settle(self, now: datetime, *, live: bool) -> Meter:
         """Count what was drawn and done up to `now`, in event time, under the limit and the load that held till now.
@@ -182,7 +206,16 @@ class Board:
 
     def _yield_to(self, stands_w: float) -> None:
         self.foreign, self.limit_w = True, stands_w
-        self.range = BoardRange(min_limit_w=stands_w, max_limit_w=stands_w)
+        self.range = replace(self._whole, min_limit_w=stands_w, max_limit_w=stands_w)
+
+    def _stands(self, limit_w: float) -> bool:
+        """Whether there is nothing to set: a driver that rounds makes the same of it the next time."""
+        rounded = self._capped and self.limit_w == self._set_w and abs(limit_w - self._asked_w) < SAME_W
+        return rounded or abs(limit_w - self.limit_w) < SAME_W
+
+    def _obeyed_w(self) -> float | None:
+        """The enforced limit; it is none of the nominal watts that clocks are locked by."""
+        return self.device.enforced_limit_w() if self.device.tells_limit else None
 
     def _read(self) -> Reading:
         device = self.device
@@ -231,3 +264,9 @@ class Board:
 def _counted_j(before: tuple[float, float], now: tuple[float, float]) -> float:
     """Between two looks at a counter; one that has fallen began at zero when the driver was loaded anew."""
     return now[0] - before[0] if now[0] >= before[0] else now[0]
+
+
+def _range_of(device: Device) -> BoardRange:
+    return BoardRange(
+        min_limit_w=device.min_limit_w, max_limit_w=device.max_limit_w, default_limit_w=device.default_limit_w
+    )

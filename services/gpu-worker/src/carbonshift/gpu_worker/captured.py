@@ -16,8 +16,10 @@ class CapturedLimits:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def capture(self, uuid: str, limit_w: float) -> None:
+    def capture(self, uuid: str, limit_w: float, *, nominal: bool = False) -> None:
         """Keep `limit_w` as the limit of `uuid` to go back to, on the disk before this returns.
+
+        A `nominal` one is gone back to by the board's clocks.
 
         What an earlier run left is kept instead: the limit that stands now may be its cap.
 
@@ -29,7 +31,7 @@ class CapturedLimits:
         self._folder.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
         with part.open("w", encoding="utf-8") as file:
-            json.dump({"uuid": uuid, "limit_w": limit_w}, file)
+            json.dump({"uuid": uuid, "limit_w": limit_w, "nominal": nominal}, file)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
@@ -40,9 +42,19 @@ class CapturedLimits:
 
         Raises: CapturedLimitError where the file cannot be made out.
         """
+        left = self._left(uuid)
+        return left and left[0]
+
+    def left_nominal(self, uuid: str) -> bool:
+        """Whether that is to be gone back to by the board's clocks. Raises: CapturedLimitError."""
+        left = self._left(uuid)
+        return left is not None and left[1]
+
+    def _left(self, uuid: str) -> tuple[float, bool] | None:
         path = self._path(uuid)
         try:
-            return float(json.loads(path.read_text(encoding="utf-8"))["limit_w"])
+            left = json.loads(path.read_text(encoding="utf-8"))
+            return float(left["limit_w"]), bool(left.get("nominal"))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -10,6 +10,8 @@ __all__ = [
     "ForeignLimitError",
     "GuardError",
     "JobUnknownError",
+    "LeverChangedError",
+    "LimitUnsupportedError",
     "PauseInterruptedError",
     "PauseTimeoutError",
     "SeveralProcessesError",
@@ -18,6 +20,14 @@ __all__ = [
 
 class CapRefusedError(CarbonShiftError):
     """The driver refused a power limit, and will again: published as WorkerEvent `cap_refused`, never a crash."""
+
+
+class LimitUnsupportedError(CapRefusedError):
+    """The board tells a power limit, and takes none."""
+
+
+class LeverChangedError(CarbonShiftError):
+    """The board takes no power limit: from now on its clocks are locked, and its limits are nominal."""
 
 
 class ForeignLimitError(CarbonShiftError):

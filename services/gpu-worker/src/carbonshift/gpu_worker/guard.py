@@ -5,9 +5,9 @@ the agent asks, ends in whatever way, or has not been heard of for the lease: it
 a thread of its own, as one that hangs in its driver shall not keep the others from theirs.
 
 A message is one JSON object. Agent: `{"do": "beat"}`, and `{"id": 1, "do": "cap" | "restore", "uuid": ..., "limit_w":
-...}`, which is answered by `{"id": 1, "change": [from_w, to_w] | null}` or `{"id": 1, "error": ..., "problem": ...,
-"remedy": ..., "stands_w": ...}`. Guard, unasked: `{"ready": {uuid: change | null}}` or `{"error": ...}` first, and
-`{"restored": uuid, "change": ...}` where the lease ran out.
+..., "nominal": false}`, which is answered by `{"id": 1, "change": [from_w, to_w] | null}` or `{"id": 1, "error": ...,
+"problem": ..., "remedy": ..., "stands_w": ...}`. Guard, unasked: `{"ready": {uuid: change | null}}` or `{"error": ...}`
+first, and `{"restored": uuid, "change": ...}` where the lease ran out.
 """
 
 import argparse
@@ -80,7 +80,10 @@ class _Board(threading.Thread):
         uuid = self._keeper.device.uuid
         answer: Message = {"id": message["id"]} if "id" in message else {"restored": uuid}
         try:
-            change = self._keeper.cap(message["limit_w"]) if message["do"] == "cap" else self._keeper.restore()
+            if message["do"] == "cap":
+                change = self._keeper.cap(message["limit_w"], nominal=message["nominal"])
+            else:
+                change = self._keeper.restore()
         except CarbonShiftError as error:
             return answer | _told(error)
         except OSError as error:  # no room for the captured limit, say: then there is no cap either
@@ -95,6 +98,7 @@ def main() -> None:
     arguments.add_argument("--backend", required=True, help="name of the backend of the boards")
     arguments.add_argument("--state", type=Path, required=True, help="folder of the captured limits")
     arguments.add_argument("--lease-seconds", type=float, required=True)
+    arguments.add_argument("--may-raise", action="store_true", help="let limits rise above the captured ones")
     arguments.add_argument("uuids", nargs="+")
     asked = arguments.parse_args()
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):  # who ends the agent ends this with it, by the socket
@@ -121,7 +125,7 @@ def _open(asked: argparse.Namespace, agent: socket.socket) -> tuple[list[socket.
     boards: dict[str, _Board] = {}
     left: Message = {}
     for uuid in asked.uuids:
-        keeper = Keeper(_known(devices, uuid), CapturedLimits(asked.state))
+        keeper = Keeper(_known(devices, uuid), CapturedLimits(asked.state), may_raise=asked.may_raise)
         boards[uuid] = _Board(keeper, lambda message: _send(agent, message))
         try:
             left[uuid] = _pair(keeper.open())

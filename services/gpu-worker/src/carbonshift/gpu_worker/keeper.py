@@ -4,7 +4,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from carbonshift.gpu_worker.captured import CapturedLimits
-from carbonshift.gpu_worker.errors import ForeignLimitError
+from carbonshift.gpu_worker.errors import (
+    DeviceTroubleError,
+    ForeignLimitError,
+    LeverChangedError,
+    LimitUnsupportedError,
+)
 
 if TYPE_CHECKING:
     from carbonshift.gpu_worker.devices.device import Device
@@ -26,8 +31,8 @@ class LimitChange:
 class Keeper:
     """What stood before the first cap is on the disk before that cap is set, and stays there until it stands again."""
 
-    def __init__(self, device: "Device", captured: CapturedLimits) -> None:
-        self.device, self._captured = device, captured
+    def __init__(self, device: "Device", captured: CapturedLimits, *, may_raise: bool = False) -> None:
+        self.device, self._captured, self._may_raise = device, captured, may_raise
         self._captured_w: float | None = None
         """What to give back; None where nothing of ours stands."""
         self._ours_w: tuple[float, ...] = ()
@@ -35,32 +40,46 @@ class Keeper:
         self._energy_j: float | None = None
 
     def open(self) -> LimitChange | None:
-        """Undo what a run that has ended left behind.
+        """Undo what a run that has ended left behind, by the lever that it was done with.
 
         Raises: CapturedLimitError, CapRefusedError, DeviceTroubleError; then what is to be given back stays on disk.
         """
+        if self._captured.left_nominal(self.device.uuid) and self.device.tells_limit:
+            self._lock_clocks_instead()
         self._captured_w = self._captured.left_over(self.device.uuid)
         return self.restore()
 
-    def cap(self, limit_w: float) -> LimitChange | None:
-        """Set `limit_w`, or what was captured where that is less; None where it stands already.
+    def cap(self, limit_w: float, *, nominal: bool = False) -> LimitChange | None:
+        """Set `limit_w`, unless it may be raised at most what was captured; None where it stands already.
 
-        Raises: ForeignLimitError where somebody else has set another limit since, which is left to stand;
-            CapRefusedError, DeviceTroubleError.
+        Args:
+            limit_w: of the board's own limits.
+            nominal: whether it is meant for the board's clocks: the board is known to take no limit.
+
+        Raises: LeverChangedError where the board turns out to take none: nothing was set, and `limit_w` is to be asked
+            for anew, as a nominal one; ForeignLimitError where somebody else has set another limit since, which is
+            left to stand; CapRefusedError, DeviceTroubleError.
         """
+        self._agree(nominal=nominal)
         stands_w = self.device.power_limit_w()
         if self._captured_w is None:  # whoever has set another limit since the last cap gets that one back
             captured_w = stands_w
         else:
             self._refuse_foreign(stands_w)
             captured_w = self._captured_w
-        limit_w = min(limit_w, captured_w)
+        if not self._may_raise:
+            limit_w = min(limit_w, captured_w)
         if _alike(limit_w, stands_w):
             return None
-        self._captured.capture(self.device.uuid, captured_w)
+        self._captured.capture(self.device.uuid, captured_w, nominal=not self.device.tells_limit)
         self._captured_w = captured_w
         self._ours_w = (stands_w, limit_w)  # until the driver has answered
-        set_w = self._write(limit_w)
+        try:
+            set_w = self._write(limit_w)
+        except LimitUnsupportedError as error:
+            if stands_w == captured_w:  # else a cap of ours stands, which could only be given back as it was set
+                self._change_lever(error)
+            raise
         self._ours_w = (set_w,)
         return LimitChange(from_w=stands_w, to_w=set_w)
 
@@ -82,8 +101,33 @@ class Keeper:
         except ForeignLimitError:
             self._forget()
             raise
+        except LimitUnsupportedError:
+            if stands_w != self._captured_w:
+                raise  # else an ended run has only tried: it stands
         self._forget()
         return change
+
+    def _agree(self, *, nominal: bool) -> None:
+        """By the lever that is meant. Raises: LeverChangedError where an ended run has found that it is another one."""
+        if nominal and self.device.tells_limit:  # an ended guard has found out, and its agent knows
+            self.restore()
+            self._lock_clocks_instead()
+        elif not nominal and not self.device.tells_limit:
+            raise _lever_changed(self.device.uuid)
+
+    def _change_lever(self, error: LimitUnsupportedError) -> None:
+        """Raises: LeverChangedError; returns where there is no other lever."""
+        self._forget()
+        other = self.device.without_limit()
+        if other is not None:
+            self.device = other
+            raise _lever_changed(other.uuid) from error
+
+    def _lock_clocks_instead(self) -> None:
+        other = self.device.without_limit()
+        if other is None:
+            raise DeviceTroubleError(f"{self.device.uuid} does not tell its clocks now", "see `carbonshift doctor`")
+        self.device = other
 
     def _refuse_foreign(self, stands_w: float) -> None:
         """Raise ForeignLimitError where what stands is neither ours, nor captured, nor a driver's new beginning."""
@@ -110,6 +154,13 @@ class Keeper:
     def _forget(self) -> None:
         self._captured.forget(self.device.uuid)
         self._captured_w, self._ours_w = None, ()
+
+
+def _lever_changed(uuid: str) -> LeverChangedError:
+    return LeverChangedError(
+        f"{uuid} tells a power limit and takes none",
+        "nothing to do: its clocks are locked instead, the watts of its limits are estimates",
+    )
 
 
 def _alike(one_w: float, other_w: float) -> bool:

@@ -19,6 +19,8 @@ from carbonshift.gpu_worker.errors import (
     DeviceTroubleError,
     ForeignLimitError,
     GuardError,
+    LeverChangedError,
+    LimitUnsupportedError,
 )
 from carbonshift.gpu_worker.guard import MESSAGE_BYTES
 from carbonshift.gpu_worker.keeper import Keeper, LimitChange
@@ -31,7 +33,15 @@ ANSWER_SECONDS = 30.0
 BEATS_IN_LEASE = 4
 RESTART_SECONDS = 1.0
 ERRORS: Mapping[str, type[CarbonShiftError]] = {
-    error.__name__: error for error in (CapRefusedError, CapturedLimitError, DeviceTroubleError, GuardError)
+    error.__name__: error
+    for error in (
+        CapRefusedError,
+        CapturedLimitError,
+        DeviceTroubleError,
+        GuardError,
+        LeverChangedError,
+        LimitUnsupportedError,
+    )
 }
 
 Restored = Callable[[str, LimitChange | None, str], None]
@@ -46,7 +56,7 @@ class Limits(Protocol):
     async def start(self) -> Mapping[str, LimitChange | CarbonShiftError | None]:
         """Undo what an earlier run left; by board what that came to. Raises CarbonShiftError."""
 
-    async def cap(self, uuid: str, limit_w: float) -> LimitChange | None:
+    async def cap(self, uuid: str, limit_w: float, *, nominal: bool = False) -> LimitChange | None:
         """As `Keeper.cap`. Raises GuardError besides."""
 
     async def restore(self, uuid: str) -> LimitChange | None:
@@ -59,16 +69,17 @@ class Limits(Protocol):
 class OwnLimits:
     """Of boards that are models in this process."""
 
-    def __init__(self, devices: Sequence[Device], folder: Path) -> None:
-        self._keepers = {device.uuid: Keeper(device, CapturedLimits(folder)) for device in devices}
+    def __init__(self, devices: Sequence[Device], folder: Path, *, may_raise: bool = False) -> None:
+        captured = CapturedLimits(folder)
+        self._keepers = {device.uuid: Keeper(device, captured, may_raise=may_raise) for device in devices}
 
     async def start(self) -> Mapping[str, LimitChange | CarbonShiftError | None]:
         """Nothing is left of an earlier run but, perhaps, a file."""
         return {uuid: keeper.open() for uuid, keeper in self._keepers.items()}
 
-    async def cap(self, uuid: str, limit_w: float) -> LimitChange | None:
+    async def cap(self, uuid: str, limit_w: float, *, nominal: bool = False) -> LimitChange | None:
         """At once."""
-        return await asyncio.to_thread(self._keepers[uuid].cap, limit_w)
+        return await asyncio.to_thread(self._keepers[uuid].cap, limit_w, nominal=nominal)
 
     async def restore(self, uuid: str) -> LimitChange | None:
         """At once."""
@@ -82,9 +93,16 @@ class GuardedLimits:
     """Of boards whose limits outlive this process: a guard of its own sets them and gives them back when this ends."""
 
     def __init__(
-        self, backend: str, devices: Sequence[Device], folder: Path, *, lease_seconds: float, restored: Restored
+        self,
+        backend: str,
+        devices: Sequence[Device],
+        folder: Path,
+        *,
+        lease_seconds: float,
+        restored: Restored,
+        may_raise: bool = False,
     ) -> None:
-        self._backend, self._devices, self._folder = backend, devices, folder
+        self._backend, self._devices, self._folder, self._may_raise = backend, devices, folder, may_raise
         self._lease_seconds, self._restored = lease_seconds, restored
         self._process: asyncio.subprocess.Process | None = None
         self._socket: socket.socket | None = None
@@ -102,9 +120,9 @@ class GuardedLimits:
             self._tasks.add(asyncio.get_running_loop().create_task(work))
         return left
 
-    async def cap(self, uuid: str, limit_w: float) -> LimitChange | None:
+    async def cap(self, uuid: str, limit_w: float, *, nominal: bool = False) -> LimitChange | None:
         """By the guard."""
-        return await self._ask({"do": "cap", "uuid": uuid, "limit_w": limit_w})
+        return await self._ask({"do": "cap", "uuid": uuid, "limit_w": limit_w, "nominal": nominal})
 
     async def restore(self, uuid: str) -> LimitChange | None:
         """By the guard."""
@@ -133,6 +151,7 @@ class GuardedLimits:
                 f"--backend={self._backend}",
                 f"--state={self._folder}",
                 f"--lease-seconds={self._lease_seconds}",
+                *(["--may-raise"] if self._may_raise else []),
                 *(device.uuid for device in self._devices),
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),

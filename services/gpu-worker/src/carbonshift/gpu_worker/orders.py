@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Literal
 
 from carbonshift.common.events import GridState, ResumeToken
-from carbonshift.gpu_worker.setpoint import BoardRange, setpoint_w
+from carbonshift.gpu_worker.setpoint import BoardRange, Meaning, fraction_w, setpoint_w
 
 __all__ = ["Cause", "Mode", "Order", "Permit", "lets_run", "order"]
 
@@ -82,7 +82,8 @@ def order(
     *,
     held: bool,
     board: BoardRange,
-    captured_w: float,
+    ceiling_w: float,
+    meaning: Meaning = "range",
     share_w: float = math.inf,
     fallback_w: float = math.inf,
 ) -> Order:
@@ -94,7 +95,8 @@ def order(
         held: the state is UNKNOWN, or its lease has run out: nothing rises, nothing falls. Without a job there is
             nothing to hold.
         board: its range.
-        captured_w: the limit found before the first cap.
+        ceiling_w: the limit found before the first cap, or a higher one where it may be raised.
+        meaning: what the state's setpoint is on this board; a plan's modes are shares of its own range.
         share_w: what the lowest target in force leaves to this board.
         fallback_w: what is left to it where a hold has lasted too long.
     """
@@ -105,13 +107,15 @@ def order(
         return Order(
             basis=Cause.HOLD, permit=permit, permitted=False, wished_w=math.inf, share_w=share_w, fallback_w=fallback_w
         )
-    permitted, fraction, basis = max(_wish(state, mode) for mode in modes)  # one board: the job that wants most
-    wished_w = setpoint_w(fraction, board, captured_w)
+    wishes = [_planned(mode, board, ceiling_w) for mode in modes if mode is not None]
+    if len(wishes) < len(modes):
+        told_w = setpoint_w(state.power_limit_w, state.power_fraction, meaning, board, ceiling_w)
+        wishes.append((state.run, told_w, Cause.STATE))
+    permitted, wished_w, basis = max(wishes)  # one board: the job that wants most
     return Order(basis=basis, permit=permit, permitted=permitted, wished_w=wished_w, share_w=share_w)
 
 
-def _wish(state: GridState, mode: Mode | None) -> tuple[bool, float, Cause]:
-    """Whether to run, at which fraction of the board's range, and by whose word."""
-    if mode is None:
-        return state.run, state.power_fraction, Cause.STATE
-    return (False, 0.0, Cause.PLAN) if mode == "paused" else (True, mode, Cause.PLAN)
+def _planned(mode: Mode, board: BoardRange, ceiling_w: float) -> tuple[bool, float, Cause]:
+    """Whether to run, under which limit, and by whose word."""
+    fraction = 0.0 if mode == "paused" else mode
+    return mode != "paused", fraction_w(fraction, board, ceiling_w), Cause.PLAN

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from carbonshift.common.events import Name
 from carbonshift.common.settings import Settings
+from carbonshift.gpu_worker.setpoint import Meaning
 
 __all__ = ["GpuWorkerSettings"]
 
@@ -30,6 +31,14 @@ class GpuWorkerSettings(Settings):
     """The board to drive; without it every one found."""
     parked_w: float | None = Field(default=None, gt=0)
     """Draw to count for a board whose training waits; without it the reference board's scaled to it."""
+    setpoint: Meaning = "range"
+    """What a state's setpoint, meant for a 250 W V100, is on a board: the same share of the board's own `range`, the
+    same watts (`absolute`), or the same share of its `default` limit; within its range, and see `may_raise`."""
+    setpoint_by_model: dict[str, Meaning] = Field(default_factory=dict)
+    """The same for boards whose name fits a pattern, `{"NVIDIA H100*": "default"}`: the first that fits, in order."""
+    may_raise: bool = False
+    """Let a setpoint raise a board above the limit that was found on it, up to the board's highest; what is given back
+    is what was found."""
     control_socket: Path | None = None
     """Where training processes join; `control.sock` in the state folder unless set."""
     control_group: str | None = None

@@ -32,12 +32,14 @@ from carbonshift.gpu_worker.board import Board
 from carbonshift.gpu_worker.board_account import BoardAccount
 from carbonshift.gpu_worker.books import Books
 from carbonshift.gpu_worker.crew import Crew
+from carbonshift.gpu_worker.devices.report import NOT_PERSISTENT
 from carbonshift.gpu_worker.errors import (
     CapRefusedError,
     DeviceTroubleError,
     ForeignLimitError,
     GuardError,
     JobUnknownError,
+    LeverChangedError,
     PauseInterruptedError,
     PauseTimeoutError,
     SeveralProcessesError,
@@ -49,9 +51,11 @@ from carbonshift.gpu_worker.lease import lease_end
 from carbonshift.gpu_worker.log_book import LogBook
 from carbonshift.gpu_worker.meter import Load, Meter
 from carbonshift.gpu_worker.modelled_training import ModelledTraining
+from carbonshift.gpu_worker.obeyed import Cap
 from carbonshift.gpu_worker.orders import Cause, Mode, Order, lets_run, order
 from carbonshift.gpu_worker.outbox import Outbox
 from carbonshift.gpu_worker.plans import Plans
+from carbonshift.gpu_worker.setpoint import meaning_of
 from carbonshift.gpu_worker.settings import GpuWorkerSettings
 from carbonshift.gpu_worker.site_limit import SiteLimit
 from carbonshift.gpu_worker.training_control import JobChange, JobView, PauseReceipt
@@ -83,6 +87,7 @@ class Worker:
         self._board, self._crew, self._plans, self._log_book = board, crew, plans, log_book
         self._account = BoardAccount(settings, books, board.device.uuid)
         self._modelled = ModelledTraining(settings.worker) if settings.modelled_job else None
+        self._meaning = meaning_of(board.device.name, settings.setpoint_by_model, settings.setpoint)
         self._lock = asyncio.Lock()
         self._opened = self._closing = False
         self._state: GridState | None = None
@@ -99,6 +104,7 @@ class Worker:
         self._progress_due_seconds = 0.0
         self._tokens_taken = 0
         self._told_several: set[str] = set()
+        self._told_outdone = False
         self.changed = asyncio.Event()
         """Set once when something has changed, then replaced by a new one: take it before you look."""
 
@@ -117,6 +123,9 @@ class Worker:
             parked_w=self._settings.parked_w or device.curve.parked_w, floor_w=board.range.min_limit_w
         )
         await self._settle()
+        persistent = await asyncio.to_thread(lambda: device.persistent)
+        if persistent is False:
+            log.warning("%s: %s; %s", self.uuid, NOT_PERSISTENT.what, NOT_PERSISTENT.remedy)
         await self._event(
             WorkerEventKind.REGISTERED,
             backend=backend,
@@ -127,6 +136,8 @@ class Worker:
             captured_limit_w=board.captured_w,
             parked_w=self._allowance.parked_w,
             energy_basis=board.energy_basis,
+            setpoint=self._meaning,
+            persistent=persistent,
         )
         if isinstance(undone, CarbonShiftError):
             await self._refused(undone)
@@ -342,7 +353,8 @@ class Worker:
                 list(modes.values()),
                 held=held,
                 board=board.range,
-                captured_w=board.captured_w,
+                ceiling_w=board.ceiling_w,
+                meaning=self._meaning,
                 share_w=self._site_limit.share_w(self._ceiling_w(), datetime.now(UTC), time.monotonic()),
                 fallback_w=floor_w if self._falls_back("cap") else math.inf,
             )
@@ -357,7 +369,12 @@ class Worker:
     async def _cap(self, cause: str | None) -> bool:
         """Set the allowance's limit; False where the board has refused it for good and its range is now one point."""
         try:
-            change = await self._board.cap(self._allowance.limit_w)
+            cap = await self._board.cap(self._allowance.limit_w)
+        except LeverChangedError as error:
+            board = self._board.range
+            await self._refused(error, min_limit_w=board.min_limit_w, max_limit_w=board.max_limit_w)
+            self._refresh()
+            return await self._cap(cause)
         except CapRefusedError as error:
             await self._refused(error)
             self._board.give_up_limits()
@@ -372,10 +389,22 @@ class Worker:
         except (DeviceTroubleError, GuardError) as error:
             log.warning("%s", error)
             return True
-        if change:
+        if cap:
             whose = cause or (self._order.cause if self._order else "no state")
-            await self._limit_event(WorkerEventKind.CAPPED, change, whose)
+            await self._limit_event(WorkerEventKind.CAPPED, cap.change, whose, **cap.differences)
+            self._warn_outdone(cap)
         return True
+
+    def _warn_outdone(self, cap: Cap) -> None:
+        """Once: it holds for as long as the other limiter does."""
+        if cap.outdone and not self._told_outdone:
+            self._told_outdone = True
+            log.warning(
+                "%s obeys %g W of the %g W that were set; another limiter, such as a BMC, is left to stand",
+                self.uuid,
+                cap.enforced_w,
+                cap.change.to_w,
+            )
 
     async def _uncap(self, cause: str) -> None:
         """Give the board its own limit back; where that fails it stays on disk for the next try."""
@@ -470,7 +499,7 @@ class Worker:
     def _ceiling_w(self) -> float:
         """What it could come to draw."""
         committed_w = self._committed_w()
-        return max(self._board.captured_w, committed_w) if self._jobs() else committed_w
+        return max(self._board.ceiling_w, committed_w) if self._jobs() else committed_w
 
     def _now(self) -> datetime:
         wall = datetime.now(UTC)
@@ -539,11 +568,11 @@ class Worker:
         real = basis is not EnergyBasis.MODELLED
         return EnergyBasis.ESTIMATED if real and _run(self._state) else basis
 
-    async def _refused(self, error: CarbonShiftError) -> None:
-        await self._event(WorkerEventKind.CAP_REFUSED, problem=error.problem, remedy=error.remedy)
+    async def _refused(self, error: CarbonShiftError, **more: Detail) -> None:
+        await self._event(WorkerEventKind.CAP_REFUSED, problem=error.problem, remedy=error.remedy, **more)
 
-    async def _limit_event(self, kind: WorkerEventKind, change: LimitChange, cause: str) -> None:
-        await self._event(kind, from_w=change.from_w, to_w=change.to_w, cause=cause)
+    async def _limit_event(self, kind: WorkerEventKind, change: LimitChange, cause: str, **more: Detail) -> None:
+        await self._event(kind, from_w=change.from_w, to_w=change.to_w, cause=cause, **more)
 
     async def _event(self, kind: WorkerEventKind, **detail: Detail) -> None:
         settings = self._settings

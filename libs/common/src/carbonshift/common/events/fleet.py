@@ -78,7 +78,7 @@ class WorkerTelemetry(Event):
     allowance_w: NonNegativeFloat
     """What it may draw at most as it stands, of the site's budget: only a resume token raises it."""
     ceiling_w: NonNegativeFloat
-    """What it could come to draw: the limit found before the first cap."""
+    """What it could come to draw: the limit found before the first cap; the board's highest where it may be raised."""
     energy_j: NonNegativeFloat
     """Since the beginning of its account, which a restart does not begin anew."""
     energy_basis: EnergyBasis

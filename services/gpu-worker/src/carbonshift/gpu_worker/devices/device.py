@@ -46,6 +46,10 @@ class Device(Protocol):
         """Whether `power_limit_w` is what the board tells, or only what was last set here."""
 
     @property
+    def persistent(self) -> bool | None:
+        """Whether its limit stands on when its last client leaves; None where that is no question, or not told."""
+
+    @property
     def curve(self) -> PowerCurve:
         """Draw and speed by limit: a model of the board, or the reference board's scaled to it."""
 
@@ -69,6 +73,12 @@ class Device(Protocol):
         """Ask for a limit and read back what stands.
 
         Raises: CapRefusedError where it will not be had, DeviceTroubleError where it may the next time.
+        """
+
+    def without_limit(self) -> "Device | None":
+        """The same board by its clocks, where its limit turns out not to be settable; None where they are not either.
+
+        Asked in another process it gives a board of the same range.
         """
 
     def validate_energy(self) -> None:

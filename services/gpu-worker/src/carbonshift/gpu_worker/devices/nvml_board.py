@@ -10,13 +10,12 @@ from carbonshift.common.power_curve import RESNET18_V100
 from carbonshift.gpu_worker.devices.curve import scaled
 from carbonshift.gpu_worker.devices.nvml_link import NvmlLink
 from carbonshift.gpu_worker.devices.report import Rung
-from carbonshift.gpu_worker.errors import CapRefusedError, DeviceTroubleError
+from carbonshift.gpu_worker.errors import CapRefusedError, DeviceTroubleError, LimitUnsupportedError
 from carbonshift.gpu_worker.meter import Load
+from carbonshift.gpu_worker.setpoint import REFERENCE_LIMIT_W
 
 __all__ = ["MAY_NOT", "NominalNvmlDevice", "NvmlBoard", "NvmlDevice", "instances_of", "open_board"]
 
-REFERENCE_LIMIT_W = 250.0
-"""The default limit of the board that the reference curve was measured on."""
 LOOK_SECONDS = 0.5
 """How long an energy counter is watched: one that works moves every 10 to 100 ms."""
 MOVES_W = 1.0
@@ -26,6 +25,7 @@ LOWEST_CLOCK_SHARE = 0.5
 VOLTA = 5
 """The first architecture whose clocks can be locked; older boards list clocks too."""
 MAY_NOT = "run the worker with CAP_SYS_ADMIN (a container: --cap-add SYS_ADMIN), not the training; until then it pauses"
+SET_LIMIT = "nvmlDeviceSetPowerManagementLimit"
 UNINITIALIZED, INVALID_ARGUMENT, NOT_SUPPORTED, NO_PERMISSION, FUNCTION_NOT_FOUND = 1, 2, 3, 4, 13
 STALE = frozenset({UNINITIALIZED, INVALID_ARGUMENT})
 """Return codes of a handle from before the driver, or its persistence mode on some boards, changed."""
@@ -172,7 +172,8 @@ class NvmlBoard:
             problem = f"{self.uuid} refused {what}: {error}"
             if error.value in LASTING:
                 remedy = MAY_NOT if error.value == NO_PERMISSION else "see `carbonshift doctor`"
-                raise CapRefusedError(problem, remedy) from error
+                unsupported = (tell, error.value) == (SET_LIMIT, NOT_SUPPORTED)
+                raise (LimitUnsupportedError if unsupported else CapRefusedError)(problem, remedy) from error
             raise DeviceTroubleError(problem, "it is tried again; if it stays so see dmesg for Xid errors") from error
 
 
@@ -210,8 +211,17 @@ class NvmlDevice(NvmlBoard):
         """By the old call: the newer one of the bindings takes a refusal for a success."""
         limit_mw = round(limit_w * 1_000)
         limit_mw = max(round(self.min_limit_w * 1_000), min(limit_mw, round(self.max_limit_w * 1_000)))
-        self._set(f"{limit_w:.0f} W", "nvmlDeviceSetPowerManagementLimit", limit_mw)
+        self._set(f"{limit_w:.0f} W", SET_LIMIT, limit_mw)
         return self.power_limit_w()
+
+    def without_limit(self) -> "NominalNvmlDevice | None":
+        """In shares of the limit that it boots with, the same for agent and guard; what stands may change meanwhile."""
+        clocks_mhz = self.lockable_mhz
+        if not clocks_mhz or self.is_virtual:
+            return None
+        counts = not self.energy_stands_still
+        other = NominalNvmlDevice(self._link, self.uuid, self._handle, self.default_limit_w, clocks_mhz, counts=counts)
+        return other if other.rung is Rung.LOCKED_CLOCKS else None
 
 
 class NominalNvmlDevice(NvmlDevice):
@@ -223,11 +233,14 @@ class NominalNvmlDevice(NvmlDevice):
 
     tells_limit = False
 
-    def __init__(self, link: NvmlLink, uuid: str, handle: Any, free_w: float, clocks_mhz: list[int]) -> None:
+    def __init__(
+        self, link: NvmlLink, uuid: str, handle: Any, free_w: float, clocks_mhz: list[int], *, counts: bool = True
+    ) -> None:
         self._free_w = self._nominal_w = free_w
         self._clocks_mhz = [mhz for mhz in clocks_mhz if mhz >= LOWEST_CLOCK_SHARE * clocks_mhz[-1]]
         self._set_in_epoch = link.epoch
         super().__init__(link, uuid, handle)
+        self._counts = counts
 
     def _limits_w(self) -> tuple[float, float, float]:
         lowest_share = self._clocks_mhz[0] / self._clocks_mhz[-1] if self._clocks_mhz else 1.0
@@ -235,6 +248,9 @@ class NominalNvmlDevice(NvmlDevice):
 
     def _lever(self) -> Rung:
         return Rung.LOCKED_CLOCKS if len(self._clocks_mhz) > 1 else Rung.PAUSE_ONLY
+
+    def without_limit(self) -> None:
+        """There is no other lever left."""
 
     def power_limit_w(self) -> float:
         """What was last set here; a driver that was loaded anew has freed the clocks."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from carbonshift.common.energy_basis import EnergyBasis
 from carbonshift.gpu_worker.devices.nvml_board import MAY_NOT, NominalNvmlDevice, NvmlBoard, NvmlDevice
-from carbonshift.gpu_worker.devices.report import DeviceReport, Lack, Rung
+from carbonshift.gpu_worker.devices.report import NOT_PERSISTENT, DeviceReport, Lack, Rung
 from carbonshift.gpu_worker.privilege import CAP_SYS_ADMIN, effective
 
 __all__ = ["report_of", "why_not"]
@@ -94,10 +94,7 @@ def _energy(report: DeviceReport, board: NvmlBoard) -> Iterator[Lack]:
 
 def _limits(report: DeviceReport) -> Iterator[Lack]:
     if report.persistent is False:
-        yield Lack(
-            what="persistence is off: limits end with its last client",
-            remedy="nvidia-smi -pm 1, or run nvidia-persistenced",
-        )
+        yield NOT_PERSISTENT
     limit_w, enforced_w = report.power_limit_w, report.enforced_limit_w
     if limit_w is not None and enforced_w is not None and enforced_w < limit_w - 1.0:
         yield Lack(

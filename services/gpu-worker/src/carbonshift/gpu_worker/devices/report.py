@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from carbonshift.common.energy_basis import EnergyBasis
 
-__all__ = ["DeviceReport", "Lack", "Rung"]
+__all__ = ["NOT_PERSISTENT", "DeviceReport", "Lack", "Rung"]
 
 
 class Rung(StrEnum):
@@ -23,6 +23,11 @@ class Lack:
 
     what: str
     remedy: str
+
+
+NOT_PERSISTENT = Lack(
+    what="persistence is off: limits end with its last client", remedy="nvidia-smi -pm 1, or run nvidia-persistenced"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

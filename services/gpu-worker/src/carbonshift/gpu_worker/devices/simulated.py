@@ -20,6 +20,7 @@ class SimulatedDevice:
     energy_basis = EnergyBasis.MODELLED
     pci_bus_id = None
     tells_limit = True
+    persistent = None
 
     def __init__(self, uuid: str, curve: PowerCurve = RESNET18_V100) -> None:
         self.uuid, self.curve = uuid, curve
@@ -32,6 +33,9 @@ class SimulatedDevice:
 
     def energy_j(self) -> None:
         """It has no counter: the meter makes its energy of its power and event time."""
+
+    def without_limit(self) -> None:
+        """Its limit can be set."""
 
     def validate_energy(self) -> None:
         """It has no counter to watch."""
