@@ -354,3 +354,25 @@ async def test_energy_is_counted_once_over_a_kill_and_a_restart(fake_nvml, bus, 
     assert status.job == "host"
     assert 0 < status.energy_j < away_j
     assert 0 < status.account.parked_j <= status.energy_j  # it waited for its first state
+
+
+@pytest.mark.parametrize(("flag", "gone"), [("lost", 1), ("present", 0)])
+async def test_a_board_lost_or_taken_out_while_it_runs_is_that_board_s_trouble_alone(
+    fake_nvml, bus, tmp_path, flag, gone
+):
+    driver = fake_nvml({}, {})
+    lost, kept = driver.uuid(0), driver.uuid(1)
+    with agent(driver, bus, tmp_path) as process:
+        await until(lambda: limits(driver) == [200_000, 200_000])
+        setattr(driver.board(0), flag, gone)
+        dark = await told_that(bus, lambda told: told.device_uuid == lost and told.power_w is None)
+        assert (dark.power_limit_w, dark.enforced_limit_w) == (None, None)
+        await told_that(bus, lambda told: told.device_uuid == kept and told.observed_at > dark.observed_at)
+        setattr(driver.board(0), flag, 1 - gone)
+        back = await told_that(
+            bus, lambda told: told.device_uuid == lost and told.power_w and told.energy_j > dark.energy_j
+        )
+        assert back.account.since == dark.account.since
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_SECONDS) == 0, process.stderr.read()
+    assert limits(driver) == [650_000, 650_000]
