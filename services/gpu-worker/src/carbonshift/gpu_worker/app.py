@@ -43,7 +43,7 @@ def build(settings: GpuWorkerSettings | None = None) -> FastStream:
     """Hold this host's GPUs and the training on it to what its grid region and its site allow."""
     settings = settings or GpuWorkerSettings.load()
     prefix = settings.subject_prefix
-    broker = connect(settings)
+    broker = connect(settings, no_echo=True)
     outbox = Outbox(Outlet(broker, settings, WorkerEvent, WorkerTelemetry, JobStatus, DeadLetter))
     agent = Agent(settings, outbox)
     parts: set[asyncio.Task[None]] = set()

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 
 from carbonshift.common.broker import Outlet
 from carbonshift.common.errors import TransientError
@@ -27,6 +28,11 @@ class Outbox:
         self._moved = asyncio.Condition()
         self._busy = False
         self._dropped = 0
+        self._listeners: list[Callable[[Event], None]] = []
+
+    def listen(self, heard: Callable[[Event], None]) -> None:
+        """Have `heard` called with each event, as it is put."""
+        self._listeners.append(heard)
 
     async def put(self, *events: Event) -> None:
         """Queue `events`."""
@@ -36,6 +42,9 @@ class Outbox:
                 self._waiting.popleft()
                 self._dropped += 1
             self._moved.notify_all()
+        for heard in self._listeners:
+            for event in events:
+                heard(event)
 
     async def room(self) -> None:
         """Return when little is on its way: what keeps a fast replay from running ahead of its own record."""

@@ -147,20 +147,19 @@ class Worker:
     async def on_plan(self, plan: JobPlan) -> None:
         """Follow `plan`, one of the plans that have been heard, where its job runs here, once it has begun."""
         if plan.job in self._jobs():
-            await self._reconsider()
+            await self.reconsider()
 
     async def on_target(self, target: PowerTarget) -> None:
         """Keep to `target` for as long as it is in force."""
         self._site_limit.ask(target, datetime.now(UTC))
-        await self._reconsider()
+        await self.reconsider()
 
-    async def on_board(self, telemetry: WorkerTelemetry, age_seconds: float = 0.0) -> None:
-        """Share targets with the other boards of the site: one has told, `age_seconds` ago, what it could draw."""
+    def hears(self, telemetry: WorkerTelemetry, age_seconds: float = 0.0) -> bool:
+        """Note what another board of the site, as it told `age_seconds` ago, could draw: whether that is news."""
         board = (telemetry.worker, telemetry.device_uuid)
         if telemetry.site != self._settings.site or board == (self._settings.worker, self.uuid):
-            return
-        if self._site_limit.hear(board, telemetry.ceiling_w, time.monotonic() - age_seconds):
-            await self._reconsider()
+            return False
+        return self._site_limit.hear(board, telemetry.ceiling_w, time.monotonic() - age_seconds)
 
     async def on_job(self, change: JobChange) -> None:
         """A training process has joined or left this board."""
@@ -276,7 +275,7 @@ class Worker:
         if state.state is not Pulse.UNKNOWN or self._sound_until is None:
             self._sound_until = self._lease_end
 
-    async def _reconsider(self) -> None:
+    async def reconsider(self) -> None:
         """Follow what has been heard, and say so where it has changed anything."""
         async with self._lock:
             if self._closing or self._state is None:
