@@ -126,9 +126,16 @@ class Board:
 
     async def settle(self, now: datetime) -> Meter:
         """Count what was drawn and done up to `now`, in event time, under the limit and the load that held till now."""
+        return self._count(now, await asyncio.to_thread(self._mean_power_w))
+
+    async def look(self, now: datetime) -> tuple[Meter, Reading]:
+        """`settle` and `read` in one thread."""
+        power_w, reading = await asyncio.to_thread(lambda: (self._mean_power_w(), self._read()))
+        return self._count(now, power_w), self._noted(reading)
+
+    def _count(self, now: datetime, power_w: float) -> Meter:
         if self.meter is None:
             self.meter = Meter(at=now)
-        power_w = await asyncio.to_thread(self._mean_power_w)
         speed = modelled_speed(self.device.curve, self._load, self.limit_w)
         self.meter = self.meter.advance(now, power_w=power_w, speed=speed)
         return self.meter
@@ -140,7 +147,9 @@ class Board:
 
     async def read(self) -> Reading:
         """What it tells; None for what it does not."""
-        reading = await asyncio.to_thread(self._read)
+        return self._noted(await asyncio.to_thread(self._read))
+
+    def _noted(self, reading: Reading) -> Reading:
         stands_w = reading.power_limit_w
         if stands_w is None or abs(stands_w - self.limit_w) < SAME_W:
             return reading

@@ -292,10 +292,10 @@ class Worker:
         `cause` is what limits are changed for, where it is not the order in force.
         """
         self._refresh()
-        await self._settle()
         jobs = self._jobs()
         if not jobs:
             return await self._uncap("no job")
+        await self._settle()
         if self._falls_back("restore"):
             await self._uncap(Cause.FALLBACK)
         elif self._allowance.running:
@@ -538,7 +538,8 @@ class Worker:
     async def _progress(self) -> None:
         """Say how far each job is."""
         self._progress_due_seconds = time.monotonic() + self._settings.telemetry_seconds
-        await self._settle()
+        if self._jobs():
+            await self._settle()
         for view in self._jobs().values():
             await self._job_status(view, view.run_state)
 
@@ -565,7 +566,7 @@ class Worker:
     async def _telemetry(self) -> None:
         settings, board = self._settings, self._board
         now = self._now()
-        meter, reading = await board.settle(now), await board.read()
+        meter, reading = await board.look(now)
         jobs, load = self._jobs(), self._load()
         view = next(iter(jobs.values()), None)
         replay = self._state.replay if self._state else None
