@@ -471,7 +471,7 @@ class Worker:
 
     async def _next_look(self) -> None:
         """Return when telemetry is due, or something turns by time alone."""
-        due_seconds = time.monotonic() + self._settings.telemetry_seconds
+        due_seconds = self._next_due_seconds()
         while True:
             changed = self.changed  # whatever comes in may turn sooner
             try:
@@ -480,6 +480,11 @@ class Worker:
                     await changed.wait()
             except TimeoutError:
                 return
+
+    def _next_due_seconds(self) -> float:
+        """Of telemetry: the same moments for all boards of the host, which one waking serves."""
+        every_seconds = self._settings.telemetry_seconds
+        return (time.monotonic() // every_seconds + 1) * every_seconds
 
     def _seconds_to_turns(self) -> Iterator[float]:
         """Until the lease runs out, a target starts or ends, a plan goes on to its next step."""
@@ -537,7 +542,7 @@ class Worker:
 
     async def _progress(self) -> None:
         """Say how far each job is."""
-        self._progress_due_seconds = time.monotonic() + self._settings.telemetry_seconds
+        self._progress_due_seconds = self._next_due_seconds()
         if self._jobs():
             await self._settle()
         for view in self._jobs().values():
