@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from carbonshift.common.broker import Outlet
 from carbonshift.common.errors import TransientError
-from carbonshift.common.events import Event
+from carbonshift.common.events import Event, WorkerTelemetry
 
 __all__ = ["Outbox"]
 
@@ -20,7 +20,10 @@ log = logging.getLogger(__name__)
 
 
 class Outbox:
-    """A queue with one publisher. An event is repeated under its id until it is stored."""
+    """A queue with one publisher. An event is repeated under its id until it is stored, and before what comes after it.
+
+    Telemetry of several boards goes together: one waking serves them all.
+    """
 
     def __init__(self, outlet: Outlet) -> None:
         self._outlet = outlet
@@ -63,12 +66,22 @@ class Outbox:
                 self._busy = False
                 self._moved.notify_all()
                 await self._moved.wait_for(lambda: self._waiting)
-                event = self._waiting.popleft()
+                events = self._next()
                 self._busy = True
                 dropped, self._dropped = self._dropped, 0
             if dropped:
                 log.warning("%d events were dropped while the broker was away", dropped)
-            await self._store(event)
+            await asyncio.gather(*(self._store(event) for event in events))
+
+    def _next(self) -> list[Event]:
+        """What goes now: one event, or telemetry of different boards, which no order binds."""
+        events = {}
+        while self._waiting:
+            first = self._waiting[0]
+            if not isinstance(first, WorkerTelemetry) or first.device_uuid in events:
+                break
+            events[first.device_uuid] = self._waiting.popleft()
+        return [*events.values()] or [self._waiting.popleft()]
 
     async def _store(self, event: Event) -> None:
         while True:
