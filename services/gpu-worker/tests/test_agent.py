@@ -16,6 +16,7 @@ from carbonshift.common.events import (
     GridState,
     GridTick,
     JobStatus,
+    PowerTarget,
     PriceMarket,
     Pulse,
     Quality,
@@ -239,6 +240,38 @@ async def test_it_ends_with_every_limit_given_back(fake_nvml, bus, tmp_path):
         assert limits(driver) == [650_000]
         (restored,) = await of_kind(bus, WorkerEventKind.RESTORED)
         assert (restored.detail["to_w"], restored.detail["cause"]) == (650.0, "stop")
+
+
+async def test_the_boards_of_a_host_share_a_target(fake_nvml, bus, tmp_path):
+    driver = fake_nvml({}, {})
+    now = datetime.now(UTC)
+    over = now + timedelta(hours=1)
+    green = GridState(
+        region="caiso",
+        interval_start=now,
+        interval_seconds=60,
+        state=Pulse.GREEN,
+        since=now,
+        score=None,
+        price_norm=None,
+        carbon_norm=None,
+        power_limit_w=250.0,
+        power_fraction=1.0,
+        run=True,
+        epoch=1,
+        reasons=(),
+        valid_until=over,
+        policy="eco-pulse",
+    )
+    tokens = [
+        ResumeToken(site="local", slot=slot, watts=1_000.0, not_before=now, expires_at=over, epoch=1) for slot in (1, 2)
+    ]
+    with agent(driver, bus, tmp_path):
+        await until(lambda: limits(driver) == [200_000, 200_000])
+        await bus.publish(green, *tokens)
+        await until(lambda: limits(driver) == [650_000, 650_000])
+        await bus.publish(PowerTarget(site="local", limit_w=700.0, start=now, end=over, requested_by="utility"))
+        await until(lambda: limits(driver) == [350_000, 350_000])
 
 
 async def test_another_s_limit_is_reported_once_and_left_to_stand(fake_nvml, bus, tmp_path):

@@ -23,11 +23,12 @@ PUBLISH_RETRY_SECONDS = 20.0
 """A leader's death stops publishing for about 5 s."""
 
 
-def connect(settings: Settings) -> NatsBroker:
+def connect(settings: Settings, *, no_echo: bool = False) -> NatsBroker:
     """The broker of one service, not yet started.
 
     A TransientError in a handler is redelivered with a growing delay, at most MAX_DELIVER times; any other
-    error puts the message on `<prefix>.dlq.<service>` at once and the service goes on.
+    error puts the message on `<prefix>.dlq.<service>` at once and the service goes on. With `no_echo` a core
+    subscription does not hear what this connection itself publishes.
     """
     logger = logging.getLogger(f"carbonshift.{settings.service}")
     logger.setLevel(settings.log_level)
@@ -41,6 +42,7 @@ def connect(settings: Settings) -> NatsBroker:
         max_reconnect_attempts=-1,
         reconnect_time_wait=1,
         error_cb=on_error,
+        no_echo=no_echo,
         logger=logger,
         log_level=logging.DEBUG,
         graceful_timeout=10.0,

@@ -16,6 +16,9 @@ from carbonshift.common.settings import Settings
 
 __all__ = ["fail", "run_process", "run_service"]
 
+LOOK_SECONDS = 0.5
+"""How often FastStream looks whether it shall stop: each look wakes a process that may have nothing else to do."""
+
 S = TypeVar("S", bound=Settings)
 
 
@@ -23,7 +26,7 @@ def run_service(build: Callable[[S], FastStream], settings_class: type[S]) -> No
     """Run until SIGTERM or SIGINT; one line on stderr where the service cannot start."""
 
     async def serve(settings: S) -> None:
-        await build(settings).run(log_level=logging.DEBUG)
+        await build(settings).run(log_level=logging.DEBUG, sleep_time=LOOK_SECONDS)
 
     run_process(serve, settings_class, build.__doc__)
 

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import datetime
 from functools import partial
 
-from carbonshift.common.events import GridState, GridTick, JobPlan, PowerTarget, WorkerTelemetry
+from carbonshift.common.events import Event, GridState, GridTick, JobPlan, PowerTarget, WorkerTelemetry
 from carbonshift.gpu_worker.board import Board
 from carbonshift.gpu_worker.books import Books
 from carbonshift.gpu_worker.crew import Crew, Holds
@@ -34,12 +34,13 @@ class Agent:
 
     def __init__(self, settings: GpuWorkerSettings, outbox: Outbox) -> None:
         self._settings, self._outbox = settings, outbox
+        outbox.listen(self._on_own)
         self._control = TrainingControl()
         self._limits: Limits | None = None
         self._devices: Sequence[Device] = ()
         self._boards_of: dict[str, frozenset[str]] = {}
         self._holds, self._plans, self._books = Holds(), Plans(), Books()
-        self._restoring: set[asyncio.Task[None]] = set()
+        self._following: set[asyncio.Task[None]] = set()
         self.workers: Sequence[Worker] = ()
         """One a board, once open."""
 
@@ -115,7 +116,8 @@ class Agent:
 
     async def on_board(self, telemetry: WorkerTelemetry, age_seconds: float = 0.0) -> None:
         """Share targets with the boards of the site."""
-        await asyncio.gather(*(worker.on_board(telemetry, age_seconds) for worker in self.workers))
+        hearing = [worker for worker in self.workers if worker.hears(telemetry, age_seconds)]
+        await asyncio.gather(*(worker.reconsider() for worker in hearing))
 
     async def watch_jobs(self) -> None:
         """Follow training processes as they join and leave, for ever."""
@@ -142,6 +144,16 @@ class Agent:
     def _on_restored(self, uuid: str, change: LimitChange | None, cause: str) -> None:
         for worker in self.workers:
             if worker.uuid == uuid:
-                task = asyncio.get_running_loop().create_task(worker.on_restored(change, cause))
-                self._restoring.add(task)
-                task.add_done_callback(self._restoring.discard)
+                self._spawn(worker.on_restored(change, cause))
+
+    def _on_own(self, event: Event) -> None:
+        """The boards of one host hear each other here: the broker does not send them back what is theirs."""
+        if isinstance(event, WorkerTelemetry):
+            for worker in self.workers:
+                if worker.hears(event):
+                    self._spawn(worker.reconsider())  # whose lock is no matter of who tells
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._following.add(task)
+        task.add_done_callback(self._following.discard)

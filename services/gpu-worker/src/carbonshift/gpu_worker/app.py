@@ -46,10 +46,11 @@ log = logging.getLogger(__name__)
 def build(settings: GpuWorkerSettings | None = None) -> FastStream:
     """Hold this host's GPUs and the training on it to what its grid region and its site allow."""
     settings = settings or GpuWorkerSettings.load()
-    broker = connect(settings)
+    broker = connect(settings, no_echo=True)
     metrics = Metrics()
     outlet = Outlet(broker, settings, WorkerEvent, WorkerTelemetry, EnergyUse, JobStatus, DeadLetter)
-    outbox = Outbox(outlet, metrics.note)
+    outbox = Outbox(outlet)
+    outbox.listen(metrics.note)
     agent = Agent(settings, outbox)
     parts: set[asyncio.Task[None]] = set()
     publishing: set[asyncio.Task[None]] = set()

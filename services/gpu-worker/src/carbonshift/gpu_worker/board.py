@@ -171,17 +171,27 @@ class Board:
         Only where event time is the wall clock's (`live`) is the energy what the board's counter counted; what has
         been counted this very moment is not counted again then.
         """
-        looks_at_seconds = self._monotonic_seconds()
-        if live and self.meter and looks_at_seconds < self._looked_at_seconds + LOOK_AGAIN_SECONDS:
+        if self.meter and not self._is_due(self.meter, now, live=live):
             return self.meter
-        self._looked_at_seconds = looks_at_seconds
+        return self._count(now, await asyncio.to_thread(self._drawn_j, now, live=live))
+
+    async def look(self, now: datetime, *, live: bool) -> tuple[Meter, Reading]:
+        """`settle` and `read` in one thread."""
+        if self.meter and not self._is_due(self.meter, now, live=live):
+            return self.meter, await self.read()
+        drawn, reading = await asyncio.to_thread(lambda: (self._drawn_j(now, live=live), self._read()))
+        return self._count(now, drawn), self._noted(reading)
+
+    def _is_due(self, meter: Meter, now: datetime, *, live: bool) -> bool:
+        fresh = live and self._monotonic_seconds() < self._looked_at_seconds + LOOK_AGAIN_SECONDS
+        return now > meter.at and not fresh
+
+    def _count(self, now: datetime, drawn: tuple[float, float]) -> Meter:
+        energy_j, error_j = drawn
+        speed = modelled_speed(self.device.curve, self._load, self.limit_w)
         meter = self.meter or Meter(at=now)
-        seconds = (now - meter.at).total_seconds()
-        if seconds > 0.0 or self.meter is None:
-            energy_j, error_j = await asyncio.to_thread(self._drawn_j, max(0.0, seconds), live=live)
-            speed = modelled_speed(self.device.curve, self._load, self.limit_w)
-            self.meter = meter.advance(now, energy_j=energy_j, error_j=error_j, speed=speed)
-        return self.meter or meter
+        self.meter = meter.advance(now, energy_j=energy_j, error_j=error_j, speed=speed)
+        return self.meter
 
     def note_load(self, load: Load) -> None:
         """From now on this is what it does; settle before."""
@@ -190,7 +200,9 @@ class Board:
 
     async def read(self) -> Reading:
         """What it tells; None for what it does not."""
-        reading = await asyncio.to_thread(self._read)
+        return self._noted(await asyncio.to_thread(self._read))
+
+    def _noted(self, reading: Reading) -> Reading:
         stands_w = reading.power_limit_w
         if stands_w is None or abs(stands_w - self.limit_w) < SAME_W:
             return reading
@@ -230,11 +242,13 @@ class Board:
             memory_used_bytes=device.memory_used_bytes(),
         )
 
-    def _drawn_j(self, seconds: float, *, live: bool) -> tuple[float, float]:
-        """Energy of `seconds` of event time since the last look, and by how much it may be off at most.
+    def _drawn_j(self, now: datetime, *, live: bool) -> tuple[float, float]:
+        """Energy up to `now` since the last look, and by how much it may be off at most.
 
         By the counter where there is one, else by what the board draws, else by what its model says.
         """
+        seconds = (now - self.meter.at).total_seconds() if self.meter else 0.0
+        self._looked_at_seconds = self._monotonic_seconds()
         self.energy_basis = self.device.energy_basis
         before, self._counter = self._counter, self._look(self._counter)
         if live and self._counter:

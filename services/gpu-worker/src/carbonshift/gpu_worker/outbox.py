@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from carbonshift.common.broker import Outlet
 from carbonshift.common.errors import TransientError
-from carbonshift.common.events import Event
+from carbonshift.common.events import Event, WorkerTelemetry
 
 __all__ = ["Outbox"]
 
@@ -20,25 +20,34 @@ log = logging.getLogger(__name__)
 
 
 class Outbox:
-    """A queue with one publisher. An event is repeated under its id until it is stored."""
+    """A queue with one publisher. An event is repeated under its id until it is stored, and before what comes after it.
 
-    def __init__(self, outlet: Outlet, note: Callable[[Event], None]) -> None:
-        self._outlet, self._note = outlet, note
+    Telemetry of several boards goes together: one waking serves them all.
+    """
+
+    def __init__(self, outlet: Outlet) -> None:
+        self._outlet = outlet
         self._waiting: deque[Event] = deque()
         self._moved = asyncio.Condition()
         self._busy = False
         self._dropped = 0
+        self._listeners: list[Callable[[Event], None]] = []
+
+    def listen(self, heard: Callable[[Event], None]) -> None:
+        """Have `heard` called with each event, as it is put."""
+        self._listeners.append(heard)
 
     async def put(self, *events: Event) -> None:
-        """Queue `events`, having noted them."""
-        for event in events:
-            self._note(event)
+        """Queue `events`."""
         async with self._moved:
             self._waiting.extend(events)
             while len(self._waiting) > KEPT:
                 self._waiting.popleft()
                 self._dropped += 1
             self._moved.notify_all()
+        for heard in self._listeners:
+            for event in events:
+                heard(event)
 
     async def room(self) -> None:
         """Return when little is on its way: what keeps a fast replay from running ahead of its own record."""
@@ -57,12 +66,22 @@ class Outbox:
                 self._busy = False
                 self._moved.notify_all()
                 await self._moved.wait_for(lambda: self._waiting)
-                event = self._waiting.popleft()
+                events = self._next()
                 self._busy = True
                 dropped, self._dropped = self._dropped, 0
             if dropped:
                 log.warning("%d events were dropped while the broker was away", dropped)
-            await self._store(event)
+            await asyncio.gather(*(self._store(event) for event in events))
+
+    def _next(self) -> list[Event]:
+        """What goes now: one event, or telemetry of different boards, which no order binds."""
+        events = {}
+        while self._waiting:
+            first = self._waiting[0]
+            if not isinstance(first, WorkerTelemetry) or first.device_uuid in events:
+                break
+            events[first.device_uuid] = self._waiting.popleft()
+        return [*events.values()] or [self._waiting.popleft()]
 
     async def _store(self, event: Event) -> None:
         while True:

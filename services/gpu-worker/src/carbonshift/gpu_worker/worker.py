@@ -172,20 +172,19 @@ class Worker:
     async def on_plan(self, plan: JobPlan) -> None:
         """Follow `plan`, one of the plans that have been heard, where its job runs here, once it has begun."""
         if plan.job in self._jobs():
-            await self._reconsider()
+            await self.reconsider()
 
     async def on_target(self, target: PowerTarget) -> None:
         """Keep to `target` for as long as it is in force."""
         self._site_limit.ask(target, datetime.now(UTC))
-        await self._reconsider()
+        await self.reconsider()
 
-    async def on_board(self, telemetry: WorkerTelemetry, age_seconds: float = 0.0) -> None:
-        """Share targets with the other boards of the site: one has told, `age_seconds` ago, what it could draw."""
+    def hears(self, telemetry: WorkerTelemetry, age_seconds: float = 0.0) -> bool:
+        """Note what another board of the site, as it told `age_seconds` ago, could draw: whether that is news."""
         board = (telemetry.worker, telemetry.device_uuid)
         if telemetry.site != self._settings.site or board == (self._settings.worker, self.uuid):
-            return
-        if self._site_limit.hear(board, telemetry.ceiling_w, time.monotonic() - age_seconds):
-            await self._reconsider()
+            return False
+        return self._site_limit.hear(board, telemetry.ceiling_w, time.monotonic() - age_seconds)
 
     async def on_job(self, change: JobChange) -> None:
         """A training process has joined or left this board."""
@@ -301,7 +300,7 @@ class Worker:
         if state.state is not Pulse.UNKNOWN or self._sound_until is None:
             self._sound_until = self._lease_end
 
-    async def _reconsider(self) -> None:
+    async def reconsider(self) -> None:
         """Follow what has been heard, and say so where it has changed anything."""
         async with self._lock:
             if self._closing or self._state is None:
@@ -318,10 +317,10 @@ class Worker:
         `cause` is what limits are changed for, where it is not the order in force.
         """
         self._refresh()
-        await self._settle()
         jobs = self._jobs()
         if not jobs:
             return await self._uncap("no job")
+        await self._settle()
         if self._falls_back("restore"):
             await self._uncap(Cause.FALLBACK)
         elif self._allowance.running:
@@ -515,7 +514,7 @@ class Worker:
 
     async def _next_look(self) -> None:
         """Return when telemetry is due, or something turns by time alone."""
-        due_seconds = time.monotonic() + self._settings.telemetry_seconds
+        due_seconds = self._next_due_seconds()
         while True:
             changed = self.changed  # whatever comes in may turn sooner
             try:
@@ -524,6 +523,11 @@ class Worker:
                     await changed.wait()
             except TimeoutError:
                 return
+
+    def _next_due_seconds(self) -> float:
+        """Of telemetry: the same moments for all boards of the host, which one waking serves."""
+        every_seconds = self._settings.telemetry_seconds
+        return (time.monotonic() // every_seconds + 1) * every_seconds
 
     def _seconds_to_turns(self) -> Iterator[float]:
         """Until the lease runs out, a target starts or ends, a plan goes on to its next step."""
@@ -549,18 +553,20 @@ class Worker:
         changed, self.changed = self.changed, asyncio.Event()
         changed.set()
 
-    async def _settle(self) -> Meter:
+    async def _settle(self) -> None:
         """Count up to now what was done till now; from now on count what is done now."""
-        run, before = _run(self._state), self._board.meter
-        meter = await self._board.settle(self._now(), live=run is None)
+        before = self._board.meter
+        self._count(before, await self._board.settle(self._now(), live=_run(self._state) is None))
+
+    def _count(self, before: Meter | None, meter: Meter) -> None:
         if before and before.at < meter.at:
+            run = _run(self._state)
             self._account.count(before, meter, self._drawing, self._basis(), parked=self._parked, run=run)
         jobs, load = self._jobs(), self._load()
         running = [view.job for view in jobs.values() if view.run_state is RunState.RUNNING]
         self._work = self._work.count(meter.work_seconds, running)
         self._drawing, self._parked = tuple(running or jobs), load is Load.PARKED
         self._board.note_load(load)
-        return meter
 
     def _basis(self) -> EnergyBasis:
         """Where the energy comes from: a real draw over replayed time is an estimate, nobody measured that energy."""
@@ -593,8 +599,9 @@ class Worker:
 
     async def _progress(self) -> None:
         """Say how far each job is."""
-        self._progress_due_seconds = time.monotonic() + self._settings.telemetry_seconds
-        await self._settle()
+        self._progress_due_seconds = self._next_due_seconds()
+        if self._jobs():
+            await self._settle()
         for view in self._jobs().values():
             await self._job_status(view, view.run_state)
 
@@ -624,8 +631,10 @@ class Worker:
 
     async def _telemetry(self, *, last: bool = False) -> None:
         settings, board = self._settings, self._board
-        meter, reading = await self._settle(), await board.read()
-        now, basis = self._now(), self._basis()
+        now, before = self._now(), board.meter
+        meter, reading = await board.look(now, live=_run(self._state) is None)
+        self._count(before, meter)
+        basis = self._basis()
         jobs, load = self._jobs(), self._load()
         view = next(iter(jobs.values()), None)
         replay = self._state.replay if self._state else None
