@@ -16,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -65,8 +67,9 @@ def fake_driver(folder: Path, *boards: dict[str, Any]) -> Any:
     return module.FakeNvml(library, folder, boards)
 
 
-def agent(driver: Any, url: str, folder: Path, **given: str) -> subprocess.Popen[bytes]:
-    """A worker of the host."""
+@contextmanager
+def agent(driver: Any, url: str, folder: Path, **given: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker of the host, ended in the end."""
     settings = {
         "NATS_URL": url,
         "CARBONSHIFT_STATE_DIR": str(folder / "agent"),
@@ -75,9 +78,12 @@ def agent(driver: Any, url: str, folder: Path, **given: str) -> subprocess.Popen
         "CARBONSHIFT_MODELLED_JOB": "true",
         "CARBONSHIFT_LOG_LEVEL": "WARNING",
     }
-    return subprocess.Popen(
-        [sys.executable, "-m", "carbonshift.gpu_worker"], env=os.environ | driver.env | settings | given
-    )
+    command = [sys.executable, "-m", "carbonshift.gpu_worker"]
+    with subprocess.Popen(command, env=os.environ | driver.env | settings | given) as process:
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
 
 
 async def measure(states: int) -> None:
@@ -94,7 +100,7 @@ async def measure(states: int) -> None:
                     payload = event.model_dump_json().encode()
                     await client.jetstream().publish(event.subject("carbonshift"), payload, headers=headers(event, "b"))
 
-            with agent(driver, url, folder) as process:
+            with agent(driver, url, folder):
                 telemetry = await client.subscribe(WorkerTelemetry.subjects("carbonshift"))
                 await publish(grid_state(0, 1.0))
                 await asyncio.sleep(2)
@@ -134,7 +140,6 @@ async def measure(states: int) -> None:
                             await asyncio.sleep(0.02)
                         ours.append(1e3 * (calls[sets].at_seconds - began))
                         bare.append(1e3 * (heard[state.id] - began))
-                process.send_signal(signal.SIGTERM)
     for label, values in (("bare nats-py callback", bare), ("to the driver's call", ours)):
         quantiles = statistics.quantiles(values, n=100)
         print(f"{label}: p50 {statistics.median(values):.2f} ms, p99 {quantiles[98]:.2f} ms, of {states} states")

@@ -143,6 +143,17 @@ def test_a_line_is_told_once_over_and_priced_and_again_where_it_was_corrected():
     assert third.rate.price_usd_per_mwh == 90.0
 
 
+def test_a_tick_heard_again_after_a_restart_takes_no_correction_back():
+    ledger, rates = opened()
+    draw(ledger, 0, 300)
+    hear(ledger, rates, tick(0))
+    hear(ledger, rates, tick(0, price=70.0, revision=1))
+    again, fresh = opened()
+    again.resume(ledger.total, ledger.jobs, tuple(ledger.lines.values()))
+    hear(again, fresh, tick(0))
+    assert again.total == ledger.total
+
+
 def test_a_tick_that_never_comes_is_told_as_missing_and_the_account_stays_short():
     ledger, rates = opened()
     draw(ledger, 0, 600)

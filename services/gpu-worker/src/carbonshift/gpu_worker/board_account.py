@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 
 from carbonshift.common.events import Account, EnergyBasis, EnergyShare, EnergyUse, Quality, Replay
@@ -22,8 +21,17 @@ SAVE_SECONDS = 5.0
 
 def account_of(sums: Sums, since: datetime, basis: EnergyBasis) -> Account:
     """`sums` as they are published; what subtraction has left below zero is nothing."""
-    told = {name: value if name == "cost_usd" else max(0.0, value) for name, value in asdict(sums).items()}
-    return Account(since=since, **told | {"error_j": told["error_j"] if _integrates(basis) else None})
+    return Account(
+        since=since,
+        error_j=max(0.0, sums.error_j) if _integrates(basis) else None,
+        parked_j=max(0.0, sums.parked_j),
+        cost_usd=sums.cost_usd,
+        marginal_carbon_g=max(0.0, sums.marginal_carbon_g),
+        average_carbon_g=max(0.0, sums.average_carbon_g),
+        unpriced_j=max(0.0, sums.unpriced_j),
+        uncounted_j=max(0.0, sums.uncounted_j),
+        stand_in_j=max(0.0, sums.stand_in_j),
+    )
 
 
 class BoardAccount:

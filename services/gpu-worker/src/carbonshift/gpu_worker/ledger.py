@@ -71,18 +71,21 @@ class Ledger:
         at = since
         if at < until - KEPT:
             at = until - KEPT
-            self._count(drawn.stretch((at - since).total_seconds() / whole), jobs)
+            past = drawn.stretch((at - since).total_seconds() / whole)  # being priced: straight into the sums
+            self._sum(past, _parts(past, jobs), None)
         while at < until:
             start, end, rate = self._interval(at)
             piece = drawn.stretch((min(end, until) - at).total_seconds() / whole)
-            line = self.lines.get(start) or Line(start=start, end=end, basis=basis, rate=rate)
-            self._put(line.plus(piece, _parts(piece, jobs), basis))
+            line = self.lines.pop(start, None) or Line(start=start, end=end, basis=basis, rate=rate)
+            parts = _parts(piece, jobs)
+            self.lines[start] = line.plus(piece, parts, basis)
+            self._sum(piece, parts, rate)
             at = end
 
     def price(self, rate: Rate) -> None:
         """Count what was drawn in the interval of `rate` at it."""
         touched = [line for line in self.lines.values() if line.start < rate.end and line.end > rate.start]
-        if not touched:
+        if not touched or any(line.rate and line.rate.revision > rate.revision for line in touched):
             return
         whole = Line(start=rate.start, end=rate.end, basis=touched[0].basis, rate=rate)
         for line in touched:
@@ -136,24 +139,17 @@ class Ledger:
         return max([start, *ends]), min([start + step, *starts]), None
 
     def _put(self, line: Line) -> None:
-        self._take(self.lines.get(line.start))
         self.lines[line.start] = line
-        self.total += Sums.of(line.drawn, line.rate)
-        for job, part in line.jobs.items():
-            self.jobs[job] = self.jobs.get(job, Sums()) + Sums.of(part, line.rate)
+        self._sum(line.drawn, line.jobs, line.rate)
 
-    def _take(self, line: Line | None) -> None:
-        if line is None or self.lines.pop(line.start, None) is None:
-            return
-        self.total -= Sums.of(line.drawn, line.rate)
-        for job, part in line.jobs.items():
-            self.jobs[job] = self.jobs.get(job, Sums()) - Sums.of(part, line.rate)
+    def _take(self, line: Line) -> None:
+        del self.lines[line.start]
+        self._sum(line.drawn.part(-1.0), {job: part.part(-1.0) for job, part in line.jobs.items()}, line.rate)
 
-    def _count(self, drawn: Drawn, jobs: Sequence[str]) -> None:
-        """Straight into the sums: it is past being priced."""
-        self.total += Sums.of(drawn, None)
-        for job, part in _parts(drawn, jobs).items():
-            self.jobs[job] = self.jobs.get(job, Sums()) + Sums.of(part, None)
+    def _sum(self, drawn: Drawn, jobs: Mapping[str, Drawn], rate: Rate | None) -> None:
+        self.total += Sums.of(drawn, rate)
+        for job, part in jobs.items():
+            self.jobs[job] = self.jobs.get(job, Sums()) + Sums.of(part, rate)
 
 
 def _parts(drawn: Drawn, jobs: Sequence[str]) -> dict[str, Drawn]:
