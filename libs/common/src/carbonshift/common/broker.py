@@ -77,7 +77,7 @@ class Outlet:
         message_headers = headers(event, self._settings.service)
 
         async def once() -> None:
-            await publisher.publish(event, subject, headers=message_headers)
+            await publisher.publish(event, subject, headers=message_headers, correlation_id=event.id)
 
         await _through_outages(once, f"{subject} was not stored")
 

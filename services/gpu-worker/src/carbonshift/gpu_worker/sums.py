@@ -1,6 +1,6 @@
 """Energy and what it cost, which add up. Pure."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Self
 
 from carbonshift.common.accounting import Usage
@@ -13,10 +13,7 @@ __all__ = ["Drawn", "Sums"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Adding:
     def __add__(self, other: Self) -> Self:
-        return type(self)(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
-
-    def __sub__(self, other: Self) -> Self:
-        return type(self)(**{f.name: getattr(self, f.name) - getattr(other, f.name) for f in fields(self)})
+        return type(self)(**{name: getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
