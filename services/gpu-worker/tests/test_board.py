@@ -9,6 +9,7 @@ from carbonshift.common.events import EnergyBasis
 from carbonshift.gpu_worker.board import Board
 from carbonshift.gpu_worker.devices.simulated import SimulatedDevice
 from carbonshift.gpu_worker.limits import OwnLimits
+from carbonshift.gpu_worker.meter import Load
 
 START = datetime(2025, 7, 1, 12, tzinfo=UTC)
 
@@ -52,13 +53,17 @@ async def test_a_board_that_goes_on_counts_what_was_drawn_while_nobody_looked(tm
 
 async def test_integrated_power_says_by_how_much_it_may_be_off(tmp_path, device, monkeypatch):
     """Between two readings the truth lies between what was read last; and a sensor may be off by 5 %."""
-    watts = iter([100.0, 200.0, 200.0])
+    watts = iter([100.0, 200.0, 200.0, 60.0, 60.0])
     monkeypatch.setattr(device, "power_w", lambda: next(watts))
     monkeypatch.setattr(device, "energy_basis", EnergyBasis.INTEGRATED)
     board = await boarded(device, tmp_path)
     meters = [await board.settle(START + timedelta(seconds=s), live=True) for s in (0, 10, 20)]
     assert [meter.energy_j for meter in meters] == [0.0, 1_500.0, 3_500.0]
     assert [meter.error_j for meter in meters] == [0.0, pytest.approx(575.0), pytest.approx(1_175.0)]
+    board.note_load(Load.PARKED)
+    parked = [await board.settle(START + timedelta(seconds=s), live=True) for s in (30, 40)]
+    assert parked[0].error_j - meters[-1].error_j == pytest.approx(10 * (70.0 + 0.05 * 130.0))  # it fell meanwhile
+    assert parked[1].error_j - parked[0].error_j == pytest.approx(10 * (70.0 + 0.05 * 60.0))
 
 
 async def test_a_real_draw_over_replayed_time_is_its_power_times_that_time(tmp_path, device, monkeypatch):

@@ -195,6 +195,8 @@ class Board:
 
     def note_load(self, load: Load) -> None:
         """From now on this is what it does; settle before."""
+        if load is not self._load:  # what it drew before tells nothing of what it may draw now
+            self._readings = deque(list(self._readings)[-1:], maxlen=READINGS)
         self._load = load
         self.device.note_load(load)
 
