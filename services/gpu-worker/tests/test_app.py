@@ -38,6 +38,7 @@ from carbonshift.gpu_worker.app import build
 from carbonshift.gpu_worker.devices.simulated import SimulatedDevice
 from carbonshift.gpu_worker.errors import CapRefusedError
 from carbonshift.gpu_worker.settings import GpuWorkerSettings
+from carbonshift.gpu_worker.worker import Worker
 from carbonshift.training.launch import training_environment
 
 PARKED_W = 43.0
@@ -602,3 +603,15 @@ async def test_sigterm_restores_and_a_wrong_setting_is_one_line(wire: Wire, brok
     assert refused.returncode == 2
     assert "nothing is registered as 'abacus'" in said
     assert "Traceback" not in said
+
+
+async def test_a_part_that_fails_ends_the_worker_as_a_failure(broker_url, tmp_path, monkeypatch):
+    async def fails(_):
+        raise RuntimeError("a part has failed")
+
+    monkeypatch.setattr(Worker, "watch_time", fails)
+    settings = GpuWorkerSettings(
+        nats_url=broker_url, state_dir=tmp_path, worker="bench", device_backend="simulated", modelled_job=True
+    )
+    with pytest.raises(RuntimeError, match="a part has failed"):
+        await build(settings).run()

@@ -73,6 +73,38 @@ async def test_a_file_that_cannot_be_read_is_laid_aside_and_said(tmp_path, ledge
     assert str(file) in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("of", "to"),
+    [
+        ('"since":"2026-07-01T12:00:00Z"', '"since":"2026-07-01T12:00:00"'),
+        ('"energy_j":1000.0', '"energy_j":NaN'),
+        ('"energy_j":1000.0', '"energy_j":-5.0'),
+        ('"a":', '"a b":'),
+    ],
+)
+async def test_a_file_that_says_what_cannot_be_is_laid_aside_too(tmp_path, of, to):
+    account = opened(tmp_path)
+    await account.save(count(account, 0, 10), None)
+    (file,) = (tmp_path / "energy").iterdir()
+    text = file.read_text()
+    assert of in text
+    file.write_text(text.replace(of, to))
+    assert await opened(tmp_path).load(NOON) is None
+    assert file.with_suffix(".unreadable").exists()
+
+
+async def test_what_was_drawn_in_another_region_is_not_priced_by_this_one_s_ticks(tmp_path, ledgers):
+    account = opened(tmp_path)
+    meter = count(account, 0, 10)
+    await account.save(meter, None)
+    books = Books()
+    moved = BoardAccount(GpuWorkerSettings(state_dir=tmp_path, worker="w", region="de"), books, "GPU-1")
+    assert await moved.load(meter.at)
+    books.hear(ledgers.tick(0))
+    energy_j, told = moved.total(meter.at, EnergyBasis.MEASURED, None)
+    assert (energy_j, told.unpriced_j, told.cost_usd) == (1_000, 1_000, 0)
+
+
 async def test_a_full_disk_stops_no_counting_and_is_said_once(tmp_path, ledgers, caplog):
     (tmp_path / "energy").write_text("in the way")
     account = opened(tmp_path)

@@ -5,7 +5,7 @@ import pytest
 from carbonshift.gpu_worker.board import Board
 from carbonshift.gpu_worker.captured import CapturedLimits
 from carbonshift.gpu_worker.devices.simulated import SimulatedDevice
-from carbonshift.gpu_worker.errors import CapRefusedError, CapturedLimitError, ForeignLimitError
+from carbonshift.gpu_worker.errors import CapRefusedError, CapturedLimitError, DeviceTroubleError, ForeignLimitError
 from carbonshift.gpu_worker.keeper import Keeper, LimitChange
 from carbonshift.gpu_worker.limits import OwnLimits
 
@@ -176,3 +176,35 @@ async def test_caps_of_a_real_board_wait_for_their_turn_and_giving_back_does_not
     seconds = 101.0
     assert await board.cap(120.0)
     assert await board.restore() == LimitChange(from_w=120.0, to_w=230.0)
+
+
+@pytest.mark.parametrize("said", ["NaN", "1e400", "-1", "true", "null", '"230"', "999999", "12"])
+def test_a_file_that_names_no_limit_of_the_board_is_refused_and_kept(tmp_path, device, said):
+    limits = CapturedLimits(tmp_path)
+    limits.capture(UUID, 230.0)
+    (file,) = tmp_path.iterdir()
+    file.write_text(f'{{"uuid": "{UUID}", "limit_w": {said}}}')
+    with pytest.raises(CapturedLimitError, match="remove the file"):
+        Keeper(device, limits).open()
+    assert device.power_limit_w() == 230.0
+    assert file.exists()
+
+
+def test_a_limit_that_was_given_back_to_no_effect_stays_to_be_given_back(tmp_path, device, monkeypatch):
+    keeper = kept(device, tmp_path)
+    keeper.cap(150.0)
+    monkeypatch.setattr(device, "set_power_limit_w", lambda _: device.power_limit_w())
+    with pytest.raises(DeviceTroubleError, match="stands at 150 W after 230 W"):
+        keeper.restore()
+    assert CapturedLimits(tmp_path).left_over(UUID) == 230.0
+    monkeypatch.undo()
+    assert keeper.restore() == LimitChange(from_w=150.0, to_w=230.0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_kind_of_trouble(tmp_path, device):
+    (tmp_path / "file").write_text("no folder")
+    keeper = Keeper(device, CapturedLimits(tmp_path / "file"))
+    with pytest.raises(CapturedLimitError, match="cannot be kept safe"):
+        keeper.cap(150.0)
+    assert device.power_limit_w() == 230.0

@@ -16,6 +16,7 @@ from carbonshift.gpu_worker.captured import CapturedLimits
 from carbonshift.gpu_worker.devices.nvml import NvmlBackend
 from carbonshift.gpu_worker.errors import (
     CapRefusedError,
+    CapturedLimitError,
     DeviceTroubleError,
     ForeignLimitError,
     GuardError,
@@ -104,6 +105,66 @@ def test_a_guard_that_is_killed_is_replaced_and_the_new_one_gives_back_first(fak
         assert first.argument == 650_000
         process.kill()
     until(lambda: given_back(driver, folder))
+
+
+async def test_a_lost_board_keeps_no_other_from_its_limit_when_the_guard_is_replaced_and_is_capped_once_back(
+    nvml_here, folder, monkeypatch
+):
+    driver = nvml_here({}, {})
+    restored = asyncio.Queue()
+    limits = await limits_of(driver, folder, monkeypatch, lambda *what: restored.put_nowait(what))
+    lost, kept = driver.uuid(0), driver.uuid(1)
+    await limits.cap(lost, 300.0)
+    (guard,) = {call.pid for call in driver.calls("nvmlDeviceSetPowerManagementLimit")}
+    driver.board().lost = 1
+    os.kill(guard, signal.SIGKILL)
+    assert (await asyncio.wait_for(restored.get(), PATIENCE_SECONDS))[0] == kept
+    assert await limits.cap(kept, 400.0) == LimitChange(from_w=650.0, to_w=400.0)
+    with pytest.raises(DeviceTroubleError, match="does not see"):
+        await limits.cap(lost, 300.0)
+    driver.board().lost = 0
+    assert await limits.cap(lost, 350.0) == LimitChange(from_w=650.0, to_w=350.0)  # what was left was undone before
+    await limits.close()
+    assert given_back(driver, folder)
+
+
+async def test_what_is_left_on_a_board_that_is_driven_no_more_is_undone_too(nvml_here, folder, monkeypatch):
+    driver = nvml_here({}, {"limit_mw": 300_000})
+    CapturedLimits(folder).capture(driver.uuid(1), 650.0)
+    for name, value in driver.env.items():
+        monkeypatch.setenv(name, value)
+    (first, _) = NvmlBackend().discover()
+    limits = GuardedLimits("nvml", [first], folder, lease_seconds=LEASE_SECONDS, restored=lambda *_: None)
+    assert await limits.start() == {driver.uuid(0): None}
+    assert given_back(driver, folder)
+    await limits.close()
+
+
+async def test_a_guard_is_replaced_once_the_state_folder_can_be_written_to_again(nvml_here, folder, monkeypatch):
+    driver = nvml_here()
+    limits = await limits_of(driver, folder, monkeypatch)
+    await limits.cap(driver.uuid(), 300.0)
+    (guard,) = {call.pid for call in driver.calls("nvmlDeviceSetPowerManagementLimit")}
+    (file,) = folder.iterdir()
+    said = file.read_text()
+    file.unlink()
+    file.mkdir()  # nothing can be read or forgotten there
+    os.kill(guard, signal.SIGKILL)
+    await asyncio.sleep(1.5)
+    file.rmdir()
+    file.write_text(said)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not given_back(driver, folder):
+            await asyncio.sleep(0.05)
+        while True:
+            try:
+                await limits.cap(driver.uuid(), 400.0)
+            except GuardError:
+                await asyncio.sleep(0.05)
+            else:
+                break
+    await limits.close()
+    assert given_back(driver, folder)
 
 
 def test_killed_at_random_moments_the_limit_is_back_every_time(fake_nvml, folder):
@@ -270,7 +331,7 @@ async def test_what_cannot_be_kept_safe_is_not_capped(nvml_here, folder, monkeyp
     driver = nvml_here()
     limits = await limits_of(driver, folder, monkeypatch)
     (folder / f"{driver.uuid()}.part").mkdir(parents=True)  # as a full disk: nothing can be written there
-    with pytest.raises(GuardError, match="cannot be kept safe"):
+    with pytest.raises(CapturedLimitError, match="cannot be kept safe"):
         await limits.cap(driver.uuid(), 300.0)
     assert driver.board().limit_mw == 650_000
     assert not driver.calls("nvmlDeviceSetPowerManagementLimit")

@@ -12,6 +12,7 @@ from carbonshift.gpu_worker.sums import Drawn, Sums
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 STEP_SECONDS = 300
+INTERVALS = 21
 
 
 def tick(number, price=50.0, carbon=200.0, revision=0, seconds=STEP_SECONDS, **given):
@@ -53,17 +54,22 @@ def draw(ledger, since_seconds, seconds, watts=100.0, jobs=("a",), basis=EnergyB
 
 spans = st.lists(
     st.tuples(
-        st.integers(1, 2_000),
+        st.integers(1, 600),
         st.floats(0, 700),
         st.sampled_from([(), ("a",), ("b",), ("a", "b"), ("a", "b", "c")]),
         st.booleans(),
     ),
-    max_size=12,
+    max_size=10,
 )
-prices = st.lists(st.one_of(st.none(), st.floats(-100, 1_000)), min_size=82, max_size=82)
+prices = st.lists(st.one_of(st.none(), st.floats(-100, 1_000)), min_size=INTERVALS, max_size=INTERVALS)
 
 
-@given(spans=spans, prices=prices, first_come=st.sets(st.integers(0, 81)), corrected=st.sets(st.integers(0, 81)))
+@given(
+    spans=spans,
+    prices=prices,
+    first_come=st.sets(st.integers(0, INTERVALS - 1)),
+    corrected=st.sets(st.integers(0, INTERVALS - 1)),
+)
 def test_whenever_ticks_come_each_joule_is_counted_once_at_its_own_interval_s_price(
     spans, prices, first_come, corrected
 ):
@@ -74,7 +80,7 @@ def test_whenever_ticks_come_each_joule_is_counted_once_at_its_own_interval_s_pr
     expected, at = Usage(), 0.0
     for seconds, watts, jobs, parked in spans:
         draw(ledger, at, seconds, watts, jobs, parked=parked)
-        for number in range(82):
+        for number in range(INTERVALS):
             within = min(at + seconds, (number + 1) * STEP_SECONDS) - max(at, number * STEP_SECONDS)
             if within > 0:
                 expected += Usage.of(
@@ -86,7 +92,7 @@ def test_whenever_ticks_come_each_joule_is_counted_once_at_its_own_interval_s_pr
                     carbon_g_per_kwh=200.0,
                 )
         at += seconds
-    for number in range(81, -1, -1):
+    for number in reversed(range(INTERVALS)):
         hear(ledger, rates, tick(number, prices[number], revision=1 if number in corrected else 0))
     total = ledger.total
     assert total.energy_j == pytest.approx(expected.energy_j)
@@ -121,6 +127,19 @@ def test_what_a_line_was_guessed_to_last_is_cut_to_the_ticks_that_come():
     assert ledger.total.cost_usd == pytest.approx(100 * 60 / 3.6e9 * (0 + 1 + 2 + 3 + 4))
     draw(ledger, 300, 90)
     assert [line.drawn.seconds for line in ledger.lines.values()][-2:] == [pytest.approx(60), pytest.approx(30)]
+
+
+def test_a_line_of_which_part_was_metered_gives_that_part_to_the_tick_it_was_drawn_in():
+    """Metering begins amid a guessed interval, and a tick of a minute comes before the guess is over."""
+    ledger, rates = opened()
+    draw(ledger, 130, 60)
+    hear(ledger, rates, tick(2, price=100.0, seconds=60))
+    assert ledger.total.unpriced_j == pytest.approx(100 * 10)
+    hear(ledger, rates, tick(3, price=10.0, seconds=60))
+    assert ledger.total.unpriced_j == 0
+    assert ledger.total.cost_usd == pytest.approx(100 * (50 * 100.0 + 10 * 10.0) / 3.6e9)
+    draw(ledger, 190, 30)
+    assert [line.drawn.seconds for line in ledger.lines.values()] == [pytest.approx(50), pytest.approx(40)]
 
 
 def test_a_line_is_told_once_over_and_priced_and_again_where_it_was_corrected():

@@ -1,14 +1,17 @@
 """A board's account on disk, so that a restart goes on counting where the last run left off."""
 
 import logging
+import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from carbonshift.common.events.base import NAME
 from carbonshift.gpu_worker.ledger import Line
 from carbonshift.gpu_worker.sums import Sums
 
@@ -21,6 +24,7 @@ log = logging.getLogger(__name__)
 class SavedAccount:
     """The account as it stood `at`."""
 
+    region: str
     since: datetime
     at: datetime
     counter_j: float | None
@@ -43,15 +47,16 @@ class AccountFile:
     def load(self) -> SavedAccount | None:
         """What was saved; None where nothing was, or where it cannot be made out, which is then laid aside."""
         try:
-            return SAVED.validate_json(self._path.read_bytes())
+            return _sound(SAVED.validate_json(self._path.read_bytes()))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
             aside = self._path.with_suffix(".unreadable")
             log.warning(
-                "%s cannot be read, the account begins anew; it is laid aside as %s: %s", self._path, aside, error
+                "%s says nothing: the account begins anew, and what is there is %s: %s", self._path, aside, error
             )
-            self._path.replace(aside)
+            with suppress(OSError):
+                self._path.replace(aside)
             return None
 
     def save(self, account: SavedAccount) -> None:
@@ -67,3 +72,22 @@ class AccountFile:
             self._fails = True
         else:
             self._fails = False
+
+
+def _sound(account: SavedAccount) -> SavedAccount:
+    """`account`, which was not necessarily written here. Raises ValueError for what could not be published."""
+    moments = [account.since, account.at, *(moment for line in account.lines for moment in (line.start, line.end))]
+    if any(moment.tzinfo is None for moment in moments):
+        raise ValueError("a time without a zone")
+    if any(line.end <= line.start for line in account.lines):
+        raise ValueError("an interval that ends before it begins")
+    jobs = {*account.jobs, *(job for line in account.lines for job in line.jobs)}
+    if odd := sorted(job for job in jobs if not NAME.fullmatch(job)):
+        raise ValueError(f"{odd[0]!r} is no job's name")
+    parts = [part for line in account.lines for part in (line.drawn, *line.jobs.values())]
+    numbers = [number for sums in (account.total, *account.jobs.values(), *parts) for number in astuple(sums)]
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError("a number that is none")
+    if any(min(part.energy_j, part.seconds) < 0.0 for part in parts):
+        raise ValueError("energy below zero")
+    return account

@@ -142,9 +142,13 @@ class Agent:
         return before | here or frozenset(device.uuid for device in self._devices)
 
     def _on_restored(self, uuid: str, change: LimitChange | None, cause: str) -> None:
+        limits = self._limits
+        if limits is None:
+            return
+        caps = limits.caps[uuid]
         for worker in self.workers:
             if worker.uuid == uuid:
-                self._spawn(worker.on_restored(change, cause))
+                self._spawn(worker.on_restored(change, cause, lambda: limits.caps[uuid] == caps))
 
     def _on_own(self, event: Event) -> None:
         """The boards of one host hear each other here: the broker does not send them back what is theirs."""

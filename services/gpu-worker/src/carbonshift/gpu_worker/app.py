@@ -54,13 +54,14 @@ def build(settings: GpuWorkerSettings | None = None) -> FastStream:
     agent = Agent(settings, outbox)
     parts: set[asyncio.Task[None]] = set()
     publishing: set[asyncio.Task[None]] = set()
+    failed: list[BaseException] = []
 
     _listen(broker, settings, agent)
 
     def spawn(work: Coroutine[None, None, None], among: set[asyncio.Task[None]]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         among.add(task)
-        task.add_done_callback(partial(_ended, app))
+        task.add_done_callback(partial(_ended, app, failed))
 
     def show() -> None:
         if settings.metrics_port:
@@ -80,6 +81,8 @@ def build(settings: GpuWorkerSettings | None = None) -> FastStream:
         if publishing:
             await _last_words(outbox)
         await _cancel(publishing)
+        if failed:
+            raise failed[0]
 
     app = FastStream(
         broker,
@@ -176,8 +179,9 @@ async def _hear_what_is_owed(settings: GpuWorkerSettings, agent: Agent) -> None:
             agent.on_tick(tick)
 
 
-def _ended(app: FastStream, task: asyncio.Task[None]) -> None:
+def _ended(app: FastStream, failed: list[BaseException], task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()):
+        failed.append(error)
         log.critical("the worker stops: a part of it failed", exc_info=error)
         app.exit()
 

@@ -5,11 +5,17 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from carbonshift.common.energy_basis import EnergyBasis
 from carbonshift.gpu_worker.devices.device import Device
-from carbonshift.gpu_worker.errors import CapRefusedError, DeviceTroubleError, ForeignLimitError, LeverChangedError
+from carbonshift.gpu_worker.errors import (
+    CapRefusedError,
+    DeviceTroubleError,
+    ForeignLimitError,
+    GuardError,
+    LeverChangedError,
+)
 from carbonshift.gpu_worker.keeper import SAME_W, LimitChange
 from carbonshift.gpu_worker.limits import Limits
 from carbonshift.gpu_worker.meter import Load, Meter, modelled_draw_w, modelled_speed
@@ -22,6 +28,8 @@ SHORTEST_MEAN_SECONDS = 0.5
 """Energy counters move every 10 to 100 ms: over less the mean power is noise."""
 LOOK_AGAIN_SECONDS = 0.02
 """On the wall clock: sooner a counter has not moved."""
+SET_BACK = timedelta(seconds=1)
+"""A wall clock that is further behind what was metered has been set back."""
 READINGS = 12
 """How many of the last power readings say between what the power may have been meanwhile."""
 SENSOR_ERROR = 0.05
@@ -58,7 +66,7 @@ class Board:
         self._asked_w = self._set_w = 0.0  # the last cap, and what the driver made of it
         self._capped_at_seconds = -float("inf")
         self._whole = self.range = _range_of(device)
-        self._looked_at_seconds = -float("inf")
+        self._looked_at_seconds: float | None = None
         self._counter: tuple[float, float] | None = None  # J and monotonic seconds at the last look
         self._readings: deque[float] = deque(maxlen=READINGS)
         self.energy_basis = EnergyBasis.ESTIMATED
@@ -77,10 +85,9 @@ class Board:
         return self._counter[0] if self._counter else None
 
     async def resume(self, at: datetime, counter_j: float | None) -> None:
-        """Go on metering from `at`, when an earlier run last looked: its counter tells what was drawn since."""
-        self.meter = Meter(at=at)
+        """Go on metering from `at`, when an earlier run last looked, where the board's counter tells what was drawn."""
         if counter_j is not None and await asyncio.to_thread(self.device.energy_j) is not None:
-            self._counter = (counter_j, self._monotonic_seconds())
+            self.meter, self._counter = Meter(at=at), (counter_j, self._monotonic_seconds())
 
     @property
     def capped(self) -> bool:
@@ -118,6 +125,10 @@ class Board:
             raise
         except ForeignLimitError as error:
             self._yield_to(error.stands_w)
+            raise
+        except (DeviceTroubleError, GuardError):  # it may have been set all the same
+            self._capped = self._doubted = True
+            self._capped_at_seconds = self._monotonic_seconds()
             raise
         if change:
             if not self._capped:
@@ -171,20 +182,24 @@ class Board:
         Only where event time is the wall clock's (`live`) is the energy what the board's counter counted; what has
         been counted this very moment is not counted again then.
         """
-        if self.meter and not self._is_due(self.meter, now, live=live):
+        if self.meter and not self._is_due(now, live=live):
             return self.meter
         return self._count(now, await asyncio.to_thread(self._drawn_j, now, live=live))
 
     async def look(self, now: datetime, *, live: bool) -> tuple[Meter, Reading]:
         """`settle` and `read` in one thread."""
-        if self.meter and not self._is_due(self.meter, now, live=live):
+        if self.meter and not self._is_due(now, live=live):
             return self.meter, await self.read()
         drawn, reading = await asyncio.to_thread(lambda: (self._drawn_j(now, live=live), self._read()))
         return self._count(now, drawn), self._noted(reading)
 
-    def _is_due(self, meter: Meter, now: datetime, *, live: bool) -> bool:
+    def _is_due(self, now: datetime, *, live: bool) -> bool:
+        if live and self.meter and self.meter.at - now > SET_BACK:
+            self.meter = self.meter.jump(now)  # else nothing would be counted until it is that late again
+        if self.meter is None or self._looked_at_seconds is None:
+            return True
         fresh = live and self._monotonic_seconds() < self._looked_at_seconds + LOOK_AGAIN_SECONDS
-        return now > meter.at and not fresh
+        return now > self.meter.at and not fresh
 
     def _count(self, now: datetime, drawn: tuple[float, float]) -> Meter:
         energy_j, error_j = drawn
@@ -212,7 +227,7 @@ class Board:
             self.limit_w = stands_w
         elif not self.foreign:
             self._doubted = True  # whose it is shows at the next cap
-        elif abs(stands_w - self._set_w) < SAME_W:
+        elif any(abs(stands_w - known_w) < SAME_W for known_w in (self._set_w, self.captured_w)):
             self.foreign, self.limit_w, self.range = False, stands_w, self._whole
         else:
             self._yield_to(stands_w)
@@ -249,8 +264,13 @@ class Board:
 
         By the counter where there is one, else by what the board draws, else by what its model says.
         """
-        seconds = (now - self.meter.at).total_seconds() if self.meter else 0.0
-        self._looked_at_seconds = self._monotonic_seconds()
+        looked_at_seconds, self._looked_at_seconds = self._looked_at_seconds, self._monotonic_seconds()
+        if self.meter is None or looked_at_seconds is None:
+            seconds = 0.0
+        elif live:  # whatever the wall clock has been set to meanwhile
+            seconds = self._looked_at_seconds - looked_at_seconds
+        else:
+            seconds = (now - self.meter.at).total_seconds()
         self.energy_basis = self.device.energy_basis
         before, self._counter = self._counter, self._look(self._counter)
         if live and self._counter:

@@ -16,7 +16,10 @@ from carbonshift.gpu_worker.sums import Drawn, Sums
 __all__ = ["BoardAccount", "account_of"]
 
 SAVE_SECONDS = 5.0
-"""What a kill may move from a job to nobody, where the board counts its energy; else what it may lose."""
+"""At least between two saves: what a kill may move from a job to nobody, where the board counts its energy; else what
+it may lose."""
+SAVE_SHARE = 0.0002
+"""Of the time may be spent on saving: a day of lines a minute long is saved less often."""
 
 
 def account_of(sums: Sums, since: datetime, basis: EnergyBasis) -> Account:
@@ -48,7 +51,8 @@ class BoardAccount:
         saved = await asyncio.to_thread(self._file.load)
         if saved is None:
             return None
-        self._ledger(None, saved.since).resume(saved.total, saved.jobs, saved.lines)
+        here = saved.region == self._settings.region  # else the ticks to come are not of what was drawn before
+        self._ledger(None, saved.since).resume(saved.total, saved.jobs, saved.lines if here else ())
         return min(saved.at, now), saved.counter_j
 
     def count(
@@ -89,9 +93,10 @@ class BoardAccount:
         """Keep the live account as of `meter` on disk, every few seconds."""
         if time.monotonic() < self._save_due_seconds and not at_once:
             return
-        self._save_due_seconds = time.monotonic() + SAVE_SECONDS
+        began_seconds = time.monotonic()
         ledger = self._ledger(None, meter.at)
         account = SavedAccount(
+            region=self._settings.region,
             since=ledger.since,
             at=meter.at,
             counter_j=counter_j,
@@ -100,6 +105,8 @@ class BoardAccount:
             lines=tuple(ledger.lines.values()),
         )
         await asyncio.to_thread(self._file.save, account)
+        ended_seconds = time.monotonic()
+        self._save_due_seconds = ended_seconds + max(SAVE_SECONDS, (ended_seconds - began_seconds) / SAVE_SHARE)
 
     def _ledger(self, run: str | None, since: datetime) -> Ledger:
         return self._books.begin(self._uuid, run, since)

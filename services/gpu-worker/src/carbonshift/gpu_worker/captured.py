@@ -1,8 +1,10 @@
 """The limit found on a board before the first cap, on disk until it has been restored."""
 
 import json
+import math
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from carbonshift.gpu_worker.errors import CapturedLimitError
@@ -23,19 +25,33 @@ class CapturedLimits:
 
         What an earlier run left is kept instead: the limit that stands now may be its cap.
 
-        Raises: OSError.
+        Raises: CapturedLimitError.
         """
         path = self._path(uuid)
-        if path.exists():
-            return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        with part.open("w", encoding="utf-8") as file:
-            json.dump({"uuid": uuid, "limit_w": limit_w, "nominal": nominal}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        self._sync_folder()
+        try:
+            if path.exists():
+                return
+            self._folder.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(".part")
+            with part.open("w", encoding="utf-8") as file:
+                json.dump({"uuid": uuid, "limit_w": limit_w, "nominal": nominal}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+            self._sync_folder()
+        except OSError as error:
+            raise CapturedLimitError(
+                f"the limit of {uuid} cannot be kept safe, so none is set: {error}", f"make {self._folder} writable"
+            ) from error
+
+    @property
+    def uuids(self) -> set[str]:
+        """Of the boards that something is left of; a file that says nothing is its own board's trouble."""
+        found = set()
+        for path in self._folder.glob("*.json"):
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                found.add(str(json.loads(path.read_text(encoding="utf-8"))["uuid"]))
+        return found
 
     def left_over(self, uuid: str) -> float | None:
         """The limit to go back to that an earlier run has not restored.
@@ -51,23 +67,35 @@ class CapturedLimits:
         return left is not None and left[1]
 
     def _left(self, uuid: str) -> tuple[float, bool] | None:
-        path = self._path(uuid)
         try:
-            left = json.loads(path.read_text(encoding="utf-8"))
-            return float(left["limit_w"]), bool(left.get("nominal"))
+            left = json.loads(self._path(uuid).read_text(encoding="utf-8"))
+            limit_w, nominal = left["limit_w"], left.get("nominal", False)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CapturedLimitError(
-                f"{path} does not say which power limit {uuid} had: {error}",
-                "set the limit the board should have (nvidia-smi -pl), then remove the file",
-            ) from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise self.refusal(uuid, error) from error
+        if type(limit_w) not in (int, float) or not 0 < limit_w < math.inf or type(nominal) is not bool:
+            raise self.refusal(uuid, left)
+        return float(limit_w), nominal
+
+    def refusal(self, uuid: str, why: object) -> CapturedLimitError:
+        """What to raise where the file of `uuid` says nothing that can be given back."""
+        return CapturedLimitError(
+            f"{self._path(uuid)} does not say which power limit {uuid} had: {why}",
+            "set the limit the board should have (nvidia-smi -pl), then remove the file",
+        )
 
     def forget(self, uuid: str) -> None:
-        """The limit is restored: nothing is left to go back to."""
-        self._path(uuid).unlink(missing_ok=True)
-        if self._folder.exists():
-            self._sync_folder()
+        """The limit is restored: nothing is left to go back to. Raises: CapturedLimitError."""
+        try:
+            self._path(uuid).unlink(missing_ok=True)
+            if self._folder.exists():
+                self._sync_folder()
+        except OSError as error:
+            raise CapturedLimitError(
+                f"{uuid} has its limit back, and its file stays, which would give it back once more: {error}",
+                f"make {self._folder} writable",
+            ) from error
 
     def _path(self, uuid: str) -> Path:
         return self._folder / f"{re.sub(r'[^A-Za-z0-9_-]', '-', uuid)}.json"

@@ -12,6 +12,7 @@ first, and `{"restored": uuid, "change": ...}` where the lease ran out.
 
 import argparse
 import json
+import logging
 import queue
 import select
 import signal
@@ -21,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +34,7 @@ from carbonshift.gpu_worker.keeper import Keeper, LimitChange
 from carbonshift.gpu_worker.privilege import keep_only_sys_admin
 
 if TYPE_CHECKING:
-    from carbonshift.gpu_worker.devices.device import Backend, Device
+    from carbonshift.gpu_worker.devices.device import Backend
 
 __all__ = ["MESSAGE_BYTES", "main"]
 
@@ -52,10 +54,18 @@ Message = dict[str, Any]
 class _Board(threading.Thread):
     """One board: what it is asked, in order."""
 
-    def __init__(self, keeper: Keeper, tell: Callable[[Message], None]) -> None:
+    def __init__(self, uuid: str, find: Callable[[], Keeper], tell: Callable[[Message], None]) -> None:
         super().__init__(daemon=True)
-        self._keeper, self._tell = keeper, tell
+        self._uuid, self._find, self._tell = uuid, find, tell
+        self._keeper: Keeper | None = None
         self._asked: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+
+    def open(self) -> LimitChange | None:
+        """Undo what an earlier run has left. Raises: as `Keeper.open`; DeviceTroubleError where it is not seen now."""
+        keeper = self._find()
+        change = keeper.open()
+        self._keeper = keeper
+        return change
 
     def ask(self, message: Message | None) -> None:
         """Do what `message` says; None = the agent is gone: give back and end."""
@@ -66,7 +76,7 @@ class _Board(threading.Thread):
             self._tell(self._answered(message))
         for _ in range(LAST_TRIES):
             try:
-                self._keeper.restore()
+                self._restore()
             except DeviceTroubleError as error:
                 _say(error)
                 time.sleep(TRY_AGAIN_SECONDS)
@@ -77,18 +87,20 @@ class _Board(threading.Thread):
                 return
 
     def _answered(self, message: Message) -> Message:
-        uuid = self._keeper.device.uuid
-        answer: Message = {"id": message["id"]} if "id" in message else {"restored": uuid}
+        answer: Message = {"id": message["id"]} if "id" in message else {"restored": self._uuid}
         try:
-            if message["do"] == "cap":
-                change = self._keeper.cap(message["limit_w"], nominal=message["nominal"])
-            else:
-                change = self._keeper.restore()
+            change = self._cap(message) if message["do"] == "cap" else self._restore()
         except CarbonShiftError as error:
             return answer | _told(error)
-        except OSError as error:  # no room for the captured limit, say: then there is no cap either
-            return answer | _told(GuardError(f"the limit of {uuid} cannot be kept safe: {error}", "make room for it"))
         return answer | {"change": _pair(change)}
+
+    def _cap(self, message: Message) -> LimitChange | None:
+        if self._keeper is None:
+            self.open()
+        return self._keeper.cap(message["limit_w"], nominal=message["nominal"]) if self._keeper else None
+
+    def _restore(self) -> LimitChange | None:
+        return self._keeper.restore() if self._keeper else self.open()
 
 
 def main() -> None:
@@ -106,6 +118,7 @@ def main() -> None:
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(HARDEST_TO_KILL, encoding="ascii")
     keep_only_sys_admin()
+    logging.disable()  # which boards are not driven the agent has said
     with socket.socket(fileno=asked.socket) as agent:
         try:
             locks, boards = _open(asked, agent)
@@ -121,16 +134,24 @@ def _open(asked: argparse.Namespace, agent: socket.socket) -> tuple[list[socket.
     """Take the boards for this guard alone, and undo what an earlier run has left on them."""
     locks = [_lock(uuid) for uuid in asked.uuids]
     backend: Backend = load_plugin(GROUP, asked.backend)(None)
-    devices = {device.uuid: device for device in backend.discover()}
+    seen = {device.uuid: device for device in backend.discover()}
+
+    def keeper(uuid: str) -> Keeper:
+        device = seen.get(uuid) or {found.uuid: found for found in backend.discover()}.get(uuid)
+        if device is None:
+            raise DeviceTroubleError(f"the guard does not see {uuid} now", "see `carbonshift doctor`")
+        return Keeper(device, CapturedLimits(asked.state), may_raise=asked.may_raise)
+
     boards: dict[str, _Board] = {}
     left: Message = {}
     for uuid in asked.uuids:
-        keeper = Keeper(_known(devices, uuid), CapturedLimits(asked.state), may_raise=asked.may_raise)
-        boards[uuid] = _Board(keeper, lambda message: _send(agent, message))
+        boards[uuid] = _Board(uuid, partial(keeper, uuid), lambda message: _send(agent, message))
         try:
-            left[uuid] = _pair(keeper.open())
+            left[uuid] = _pair(boards[uuid].open())
         except (CapRefusedError, DeviceTroubleError) as error:
             left[uuid] = _told(error)
+    for uuid in CapturedLimits(asked.state).uuids - boards.keys() & seen.keys():
+        _give_back_to(uuid, keeper)
     for board in boards.values():
         board.start()
     _send(agent, {"ready": left})
@@ -165,16 +186,19 @@ def _serve(agent: socket.socket, boards: Mapping[str, _Board], lease_seconds: fl
         board.join()
 
 
-def _known(devices: Mapping[str, "Device"], uuid: str) -> "Device":
-    if uuid not in devices:
-        raise GuardError(f"the guard does not see {uuid}", "see `carbonshift doctor`")
-    return devices[uuid]
+def _give_back_to(uuid: str, keeper: Callable[[str], Keeper]) -> None:
+    """What an earlier run has left on a board that its agent drives no more, unless another one does."""
+    try:
+        with _lock(uuid, wait_seconds=0.0):
+            keeper(uuid).open()
+    except CarbonShiftError as error:
+        _say(error)
 
 
-def _lock(uuid: str) -> socket.socket:
+def _lock(uuid: str, wait_seconds: float = PREDECESSOR_SECONDS) -> socket.socket:
     """Hold `uuid` for this process alone, on this host or in this network namespace; the kernel lets it go with it."""
     lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    give_up = time.monotonic() + PREDECESSOR_SECONDS
+    give_up = time.monotonic() + wait_seconds
     while True:
         try:
             lock.bind(f"\0carbonshift-limit-{uuid}")

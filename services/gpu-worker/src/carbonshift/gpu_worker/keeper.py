@@ -46,7 +46,10 @@ class Keeper:
         """
         if self._captured.left_nominal(self.device.uuid) and self.device.tells_limit:
             self._lock_clocks_instead()
-        self._captured_w = self._captured.left_over(self.device.uuid)
+        left_w = self._captured.left_over(self.device.uuid)
+        if left_w is not None and not self.device.min_limit_w - SAME_W <= left_w <= self.device.max_limit_w + SAME_W:
+            raise self._captured.refusal(self.device.uuid, f"{left_w:g} W is not in its range")
+        self._captured_w = left_w
         return self.restore()
 
     def cap(self, limit_w: float, *, nominal: bool = False) -> LimitChange | None:
@@ -97,6 +100,11 @@ class Keeper:
             self._refuse_foreign(stands_w)
             if stands_w != self._captured_w or not self._ours_w:  # what an ended run set may not show
                 written_w = self._write(self._captured_w)
+                if not _alike(written_w, self._captured_w):
+                    raise DeviceTroubleError(
+                        f"{self.device.uuid} stands at {written_w:g} W after {self._captured_w:g} W were given back",
+                        "it is tried again; see nvidia-smi -q",
+                    )
                 change = LimitChange(from_w=stands_w, to_w=written_w) if written_w != stands_w else None
         except ForeignLimitError:
             self._forget()

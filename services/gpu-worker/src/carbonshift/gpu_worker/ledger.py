@@ -27,6 +27,8 @@ class Line:
 
     start: datetime
     end: datetime
+    until: datetime
+    """Up to here it was metered."""
     basis: EnergyBasis
     drawn: Drawn = field(default_factory=Drawn)
     jobs: Mapping[str, Drawn] = field(default_factory=dict)
@@ -35,17 +37,25 @@ class Line:
     told: bool = False
     """Whether it has been published as it stands."""
 
-    def plus(self, drawn: Drawn, jobs: Mapping[str, Drawn], basis: EnergyBasis) -> "Line":
-        """With so much more."""
+    def plus(self, until: datetime, drawn: Drawn, jobs: Mapping[str, Drawn], basis: EnergyBasis) -> "Line":
+        """With so much more, up to `until`."""
         more = {job: self.jobs.get(job, Drawn()) + part for job, part in jobs.items()}
         weakest = weaker(self.basis, basis) or basis
-        return replace(self, drawn=self.drawn + drawn, jobs={**self.jobs, **more}, basis=weakest, told=False)
+        return replace(
+            self,
+            until=max(until, self.until),
+            drawn=self.drawn + drawn,
+            jobs={**self.jobs, **more},
+            basis=weakest,
+            told=False,
+        )
 
     def cut(self, start: datetime, end: datetime) -> "Line":
-        """What of it lies between, drawn evenly over its length."""
-        share = (end - start) / (self.end - self.start)
+        """What of it lies between, drawn evenly over what was metered."""
+        until = max(start, min(end, self.until))
+        share = (until - start) / (self.until - self.start)
         jobs = {job: part.stretch(share) for job, part in self.jobs.items()}
-        return replace(self, start=start, end=end, drawn=self.drawn.stretch(share), jobs=jobs, told=False)
+        return replace(self, start=start, end=end, until=until, drawn=self.drawn.stretch(share), jobs=jobs, told=False)
 
 
 class Ledger:
@@ -76,26 +86,26 @@ class Ledger:
         while at < until:
             start, end, rate = self._interval(at)
             piece = drawn.stretch((min(end, until) - at).total_seconds() / whole)
-            line = self.lines.pop(start, None) or Line(start=start, end=end, basis=basis, rate=rate)
+            line = self.lines.pop(start, None) or Line(start=start, end=end, until=start, basis=basis, rate=rate)
             parts = _parts(piece, jobs)
-            self.lines[start] = line.plus(piece, parts, basis)
+            self.lines[start] = line.plus(min(end, until), piece, parts, basis)
             self._sum(piece, parts, rate)
             at = end
 
     def price(self, rate: Rate) -> None:
         """Count what was drawn in the interval of `rate` at it."""
-        touched = [line for line in self.lines.values() if line.start < rate.end and line.end > rate.start]
+        touched = [line for line in self.lines.values() if line.start < rate.end and line.until > rate.start]
         if not touched or any(line.rate and line.rate.revision > rate.revision for line in touched):
             return
-        whole = Line(start=rate.start, end=rate.end, basis=touched[0].basis, rate=rate)
+        whole = Line(start=rate.start, end=rate.end, until=rate.start, basis=touched[0].basis, rate=rate)
         for line in touched:
             self._take(line)
             if line.start < rate.start:
                 self._put(line.cut(line.start, rate.start))
-            if line.end > rate.end:
+            if line.until > rate.end:
                 self._put(line.cut(rate.end, line.end))
             within = line.cut(max(line.start, rate.start), min(line.end, rate.end))
-            whole = whole.plus(within.drawn, within.jobs, within.basis)
+            whole = whole.plus(within.until, within.drawn, within.jobs, within.basis)
         self._put(whole)
 
     def due(self, now: datetime) -> list[Line]:
@@ -131,12 +141,9 @@ class Ledger:
             if line.start <= at < line.end:
                 return line.start, line.end, line.rate
         step = self.rates.step
-        start = EPOCH + (at - EPOCH) // step * step
-        ends = [line.end for line in self.lines.values() if start < line.end <= at]
-        starts = [line.start for line in self.lines.values() if at < line.start < start + step]
-        if known := self.rates.next_start(at):
-            starts.append(known)
-        return max([start, *ends]), min([start + step, *starts]), None
+        ends = [EPOCH + ((at - EPOCH) // step + 1) * step, self.rates.next_start(at)]
+        ends += [line.start for line in self.lines.values() if line.start > at]
+        return at, min(end for end in ends if end), None
 
     def _put(self, line: Line) -> None:
         self.lines[line.start] = line

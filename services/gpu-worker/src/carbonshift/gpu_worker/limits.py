@@ -5,6 +5,7 @@ import json
 import logging
 import socket
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -53,6 +54,9 @@ log = logging.getLogger(__name__)
 class Limits(Protocol):
     """The only writer of the limits of some boards."""
 
+    caps: Counter[str]
+    """How many caps of each board have been set: what was given back before the last one does not count."""
+
     async def start(self) -> Mapping[str, LimitChange | CarbonShiftError | None]:
         """Undo what an earlier run left; by board what that came to. Raises CarbonShiftError."""
 
@@ -71,6 +75,7 @@ class OwnLimits:
 
     def __init__(self, devices: Sequence[Device], folder: Path, *, may_raise: bool = False) -> None:
         captured = CapturedLimits(folder)
+        self.caps: Counter[str] = Counter()
         self._keepers = {device.uuid: Keeper(device, captured, may_raise=may_raise) for device in devices}
 
     async def start(self) -> Mapping[str, LimitChange | CarbonShiftError | None]:
@@ -107,7 +112,9 @@ class GuardedLimits:
         self._process: asyncio.subprocess.Process | None = None
         self._socket: socket.socket | None = None
         self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._caps_asked: dict[int, str] = {}
         self._numbers = count()
+        self.caps: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> Mapping[str, LimitChange | CarbonShiftError | None]:
@@ -178,6 +185,8 @@ class GuardedLimits:
 
     async def _ask(self, message: dict[str, Any]) -> LimitChange | None:
         number = next(self._numbers)
+        if message["do"] == "cap":
+            self._caps_asked[number] = message["uuid"]
         answer = self._asked[number] = asyncio.get_running_loop().create_future()
         try:
             await self._send(message | {"id": number})
@@ -189,6 +198,7 @@ class GuardedLimits:
             ) from error
         finally:
             del self._asked[number]
+            self._caps_asked.pop(number, None)
         if "error" in told:
             raise _error(told)
         return _change(told["change"])
@@ -215,8 +225,12 @@ class GuardedLimits:
         while True:
             if line := await self._line():
                 self._hear(json.loads(line))
-            else:
+                continue
+            try:
                 await self._replace()
+            except Exception:  # whatever it is, the boards must not stay without a guard
+                log.exception("the guard could not be replaced; again")
+                await asyncio.sleep(RESTART_SECONDS)
 
     async def _line(self) -> bytes:
         """The next message; empty where the guard has ended, which is a reset where it died with some unread."""
@@ -231,7 +245,10 @@ class GuardedLimits:
                 log.warning("%s", _error(message))
             else:
                 self._restored(message["restored"], _change(message["change"]), "lease")
-        elif (waiting := self._asked.get(message["id"])) and not waiting.done():
+            return
+        if uuid := self._caps_asked.get(message["id"]):
+            self.caps[uuid] += 1
+        if (waiting := self._asked.get(message["id"])) and not waiting.done():
             waiting.set_result(message)
 
     async def _replace(self) -> None:

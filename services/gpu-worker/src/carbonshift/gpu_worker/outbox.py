@@ -12,7 +12,7 @@ from carbonshift.common.events import Event, WorkerTelemetry
 __all__ = ["Outbox"]
 
 KEPT = 5_000
-"""Events kept while the broker is away; beyond it the oldest go."""
+"""Events kept while the broker is away."""
 AMPLE = 100
 """With fewer than this on their way there is room for more."""
 
@@ -29,7 +29,7 @@ class Outbox:
         self._outlet = outlet
         self._waiting: deque[Event] = deque()
         self._moved = asyncio.Condition()
-        self._busy = False
+        self._storing: list[Event] = []
         self._dropped = 0
         self._listeners: list[Callable[[Event], None]] = []
 
@@ -42,12 +42,15 @@ class Outbox:
         async with self._moved:
             self._waiting.extend(events)
             while len(self._waiting) > KEPT:
-                self._waiting.popleft()
-                self._dropped += 1
+                self._drop()
             self._moved.notify_all()
         for heard in self._listeners:
             for event in events:
                 heard(event)
+
+    def holds(self, kind: type[Event]) -> bool:
+        """Whether an event of `kind` is still on its way."""
+        return any(isinstance(event, kind) for event in (*self._storing, *self._waiting))
 
     async def room(self) -> None:
         """Return when little is on its way: what keeps a fast replay from running ahead of its own record."""
@@ -57,21 +60,29 @@ class Outbox:
     async def emptied(self) -> None:
         """Return when all is stored."""
         async with self._moved:
-            await self._moved.wait_for(lambda: not self._waiting and not self._busy)
+            await self._moved.wait_for(lambda: not self._waiting and not self._storing)
 
     async def run(self) -> None:
         """Publish, for ever."""
         while True:
             async with self._moved:
-                self._busy = False
+                self._storing = []
                 self._moved.notify_all()
                 await self._moved.wait_for(lambda: self._waiting)
-                events = self._next()
-                self._busy = True
+                self._storing = self._next()
                 dropped, self._dropped = self._dropped, 0
             if dropped:
                 log.warning("%d events were dropped while the broker was away", dropped)
-            await asyncio.gather(*(self._store(event) for event in events))
+            await asyncio.gather(*(self._store(event) for event in self._storing))
+
+    def _drop(self) -> None:
+        """The oldest telemetry, which newer telemetry outdates; without any the oldest event."""
+        self._dropped += 1
+        for number, event in enumerate(self._waiting):
+            if isinstance(event, WorkerTelemetry):
+                del self._waiting[number]
+                return
+        self._waiting.popleft()
 
     def _next(self) -> list[Event]:
         """What goes now: one event, or telemetry of different boards, which no order binds."""

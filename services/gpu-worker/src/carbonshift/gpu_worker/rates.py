@@ -9,6 +9,10 @@ from carbonshift.common.events import CarbonBasis, GridTick, Quality
 __all__ = ["Rate", "Rates"]
 
 
+RATES_KEPT = 10_000
+"""A month of five minutes: how far a replay's ticks may be ahead of who follows it, or does not."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
     """Price and carbon intensity of one interval; None where the tick has none that can be trusted."""
@@ -60,6 +64,8 @@ class Rates:
             return None
         if known is None:
             insort(self._starts, tick.interval_start)
+        if len(self._starts) > RATES_KEPT:
+            del self._rates[self._starts.pop(0)]
         rate = self._rates[tick.interval_start] = Rate.of(tick)
         self.step = rate.end - rate.start
         return rate

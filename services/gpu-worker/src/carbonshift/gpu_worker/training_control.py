@@ -8,14 +8,15 @@ import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Coroutine, Iterator
-from dataclasses import dataclass
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Literal
 
 from carbonshift.common.events import RunState
+from carbonshift.gpu_worker.agreement import Agreement
 from carbonshift.gpu_worker.errors import (
     ControlSocketError,
     JobUnknownError,
@@ -45,6 +46,8 @@ __all__ = ["JobChange", "JobView", "PauseReceipt", "TrainingControl"]
 
 GREETING_SECONDS = 5.0
 """A peer that has not said what it is by then is turned away."""
+LOOK_SECONDS = 0.002
+"""Between two looks at ranks that come to a common rest: one that runs past a target says nothing."""
 SAMPLES = 16
 """The pace is taken over the last so many heartbeats that saw a new step."""
 
@@ -120,6 +123,11 @@ class _Process:
         self._pace.clear()  # a pause is no slow step
         self.nudge()
 
+    def agree(self, step: int) -> None:
+        """Tell it that all of its job wait at `step`."""
+        self.words[AGREED] = step
+        self.nudge()
+
     def nudge(self) -> None:
         """Have a waiting process, and whoever waits for it here, look at the page."""
         self.look.set()
@@ -173,13 +181,14 @@ class TrainingControl:
         self._tasks: set[asyncio.Task[None]] = set()
         self._path: Path | None = None
         self._grouped = False
+        self._pausing: dict[str, asyncio.Lock] = {}
         self.changes: asyncio.Queue[JobChange] = asyncio.Queue()
         """Processes that joined and left, in order."""
 
     @property
     def jobs(self) -> dict[str, JobView]:
         """The jobs that train here now, by name; read from memory without a system call."""
-        return {job: self._members(job)[0].view(len(self._members(job))) for job in self._names()}
+        return {job: _view(self._members(job)) for job in self._names()}
 
     async def start(self, socket_path: Path, group: str | None = None) -> None:
         """Listen at `socket_path`, for this user and root, and for `group`; a socket left by a dead agent is replaced.
@@ -205,64 +214,90 @@ class TrainingControl:
             self._path = None
 
     async def pause(self, job: str, timeout_seconds: float) -> PauseReceipt:
-        """Stop `job` after the step in flight and wait until its device is quiet. At once where it is paused already.
+        """Stop `job` and wait until its devices are quiet. At once where it is paused already.
+
+        One process stops after the step in flight, several at one step, at most `STEPS_AHEAD` further on.
 
         Raises: JobUnknownError; SeveralProcessesError, nothing having been done; PauseTimeoutError and
             PauseInterruptedError, the job running on. So too when this call is cancelled.
         """
+        async with self._pausing.setdefault(job, asyncio.Lock()):  # a job on two boards is asked by both
+            return await self._pause(job, timeout_seconds)
+
+    async def _pause(self, job: str, timeout_seconds: float) -> PauseReceipt:
         began = time.monotonic()
-        process = self._only(job)
+        members = self._whole(job)
         try:
             async with asyncio.timeout(timeout_seconds):
-                step = await self._at_rest(process)
+                step = await (self._at_rest(members[0]) if len(members) == 1 else self._all_at_rest(members))
         except TimeoutError as error:
-            process.release()
+            _release(members)
+            steps = sorted({process.words[STEP] for process in members})
             raise PauseTimeoutError(
-                f"job {job} did not come to rest within {timeout_seconds:g} s at step {process.words[STEP]}",
+                f"job {job} did not come to rest within {timeout_seconds:g} s at step {', '.join(map(str, steps))}",
                 "try again with a longer wait than its longest step; it runs on",
             ) from error
         except BaseException:
-            process.release()
+            _release(members)
             raise
-        return PauseReceipt(step=step, seconds=time.monotonic() - began, memory_used_bytes=process.words[MEMORY_BYTES])
+        memory_bytes = sum(process.words[MEMORY_BYTES] for process in members)
+        return PauseReceipt(step=step, seconds=time.monotonic() - began, memory_used_bytes=memory_bytes)
 
     async def resume(self, job: str) -> None:
         """Let `job` go on; a pause that is still under way is called off. Raises JobUnknownError."""
         members = self._members(job)
         if not members:
             raise self._unknown(job)
-        for process in members:
-            process.release()
+        _release(members)
 
     async def _at_rest(self, process: _Process) -> int:
         """The step at which `process` has come to rest. Arrived, agreed, quiet; one process agrees with itself."""
-        words, job, releases = process.words, process.hello.job, process.releases
+        words, releases = process.words, process.releases
         while True:
             process.look.clear()
-            if not process.here:
-                raise PauseInterruptedError(f"job {job} ended during the pause", "nothing is left to pause")
-            if process.releases != releases:
-                raise PauseInterruptedError(f"job {job} was resumed meanwhile", "pause it again if need be")
+            _demand_unbroken([process], [releases])
             if process.quiet:
                 return words[ACK]
             if words[TARGET] == RUN and not words[ACK]:  # else it is about to leave the pause before this one
                 process.target(0)
             if words[TARGET] != RUN and words[ACK] and words[AGREED] != words[ACK]:
-                words[AGREED] = words[ACK]
-                process.nudge()
+                process.agree(words[ACK])
             await process.look.wait()
 
-    def _only(self, job: str) -> _Process:
+    async def _all_at_rest(self, members: list[_Process]) -> int:
+        """The one step at which `members` have come to rest."""
+        agreement, releases = Agreement(), [process.releases for process in members]
+        while True:
+            _demand_unbroken(members, releases)
+            acks = [process.words[ACK] for process in members]
+            if all(process.quiet for process in members) and len(set(acks)) == 1:
+                return acks[0]
+            if any(process.words[TARGET] == RUN and process.words[ACK] for process in members):
+                await asyncio.sleep(LOOK_SECONDS)  # it is about to leave the pause before this one
+                continue
+            steps = [process.words[STEP] for process in members]
+            if target := agreement.next_target(steps, acks, time.monotonic()):
+                for process in members:
+                    process.target(target)
+                continue
+            if agreement.agreed(acks):
+                for process in members:
+                    if process.words[AGREED] != agreement.target:
+                        process.agree(agreement.target)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _whole(self, job: str) -> list[_Process]:
         members = self._members(job)
         if not members:
             raise self._unknown(job)
         size = max(len(members), *(member.hello.world_size for member in members))
-        if size > 1:
+        ranks = [member.hello.rank for member in members]
+        if ranks != list(range(size)):
             raise SeveralProcessesError(
-                f"job {job} is {size} processes, which cannot yet be paused together",
-                "cap its power instead; it runs on",
+                f"job {job} is {size} processes, of which {len(members)} are here, ranks {', '.join(map(str, ranks))}",
+                "only all of them can be paused together; until then cap its power instead, it runs on",
             )
-        return members[0]
+        return members
 
     def _members(self, job: str) -> list[_Process]:
         return sorted((p for p in self._processes if p.hello.job == job), key=lambda p: p.hello.rank)
@@ -308,6 +343,7 @@ class TrainingControl:
                     self._processes.remove(process)
                     process.here = False
                     process.look.set()
+                    _release(self._members(process.hello.job))  # without it they would wait for it in vain
                     self._note("left", process)
 
     async def _greet(self, connection: socket.socket) -> _Process:
@@ -360,6 +396,29 @@ class TrainingControl:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _view(members: Sequence[_Process]) -> JobView:
+    """Of all of a job: paused where each is, and the memory of all."""
+    lowest = members[0].view(len(members))
+    if not all(process.quiet for process in members):
+        lowest = replace(lowest, run_state=RunState.RUNNING)
+    return replace(lowest, memory_used_bytes=sum(process.words[MEMORY_BYTES] for process in members))
+
+
+def _release(members: Iterable[_Process]) -> None:
+    """Let them go, and call off whatever pause is under way."""
+    for process in members:
+        process.release()
+
+
+def _demand_unbroken(members: Sequence[_Process], releases: Sequence[int]) -> None:
+    """Raise PauseInterruptedError where one of `members` has gone, or was released since."""
+    job = members[0].hello.job
+    if not all(process.here for process in members):
+        raise PauseInterruptedError(f"job {job} ended during the pause", "nothing is left to pause")
+    if [process.releases for process in members] != list(releases):
+        raise PauseInterruptedError(f"job {job} was resumed meanwhile", "pause it again if need be")
 
 
 def _peer(connection: socket.socket) -> tuple[int, int]:

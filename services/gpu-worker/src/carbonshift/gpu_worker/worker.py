@@ -8,7 +8,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from carbonshift.common.errors import CarbonShiftError
 from carbonshift.common.events import (
     EnergyBasis,
+    EnergyUse,
     GridState,
     JobPlan,
     JobStatus,
@@ -35,6 +36,7 @@ from carbonshift.gpu_worker.crew import Crew
 from carbonshift.gpu_worker.devices.report import NOT_PERSISTENT
 from carbonshift.gpu_worker.errors import (
     CapRefusedError,
+    CapturedLimitError,
     DeviceTroubleError,
     ForeignLimitError,
     GuardError,
@@ -63,6 +65,9 @@ from carbonshift.gpu_worker.training_control import JobChange, JobView, PauseRec
 __all__ = ["Worker"]
 
 Detail = float | int | str | bool | None
+
+JOINING_SECONDS = 60.0
+"""Within which the processes of one job join."""
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +108,7 @@ class Worker:
         self._parked = False
         self._progress_due_seconds = 0.0
         self._tokens_taken = 0
-        self._told_several: set[str] = set()
+        self._incomplete_since: dict[str, float] = {}
         self._told_outdone = False
         self.changed = asyncio.Event()
         """Set once when something has changed, then replaced by a new one: take it before you look."""
@@ -194,16 +199,21 @@ class Worker:
             if change.kind == "joined":
                 await self._job_status(change.view, RunState.RUNNING)
             elif job not in self._crew.jobs:
-                self._told_several.discard(job)
+                self._incomplete_since.pop(job, None)
                 await self._job_status(change.view, RunState.ENDED)
                 self._work = self._work.without(job)
             await self._follow("job")
             await self._telemetry()
         self._notify()
 
-    async def on_restored(self, change: LimitChange | None, cause: str) -> None:
-        """The limit has been given back unasked: the guard had not heard of us, or had to be replaced."""
+    async def on_restored(self, change: LimitChange | None, cause: str, still: Callable[[], bool]) -> None:
+        """The limit has been given back unasked: the guard had not heard of us, or had to be replaced.
+
+        Not `still` so where the board was capped anew before it is this one's turn.
+        """
         async with self._lock:
+            if not still():
+                return
             self._board.note_restored(change)
             if change:
                 await self._limit_event(WorkerEventKind.RESTORED, change, cause)
@@ -385,7 +395,7 @@ class Worker:
             )
             self._refresh()
             return False
-        except (DeviceTroubleError, GuardError) as error:
+        except (CapturedLimitError, DeviceTroubleError, GuardError) as error:
             log.warning("%s", error)
             return True
         if cap:
@@ -412,7 +422,7 @@ class Worker:
         await self._settle()
         try:
             undone = await self._board.restore()
-        except (CapRefusedError, DeviceTroubleError, GuardError) as error:
+        except (CapRefusedError, CapturedLimitError, DeviceTroubleError, GuardError) as error:
             log.warning("the captured limit is not restored: %s", error)
             await self._refused(error)
         else:
@@ -433,9 +443,10 @@ class Worker:
     async def _pause_one(self, job: str) -> PauseReceipt | None:
         try:
             return await self._training.pause(job, self._settings.pause_timeout_seconds)
-        except SeveralProcessesError as error:
-            if job not in self._told_several:
-                self._told_several.add(job)
+        except SeveralProcessesError as error:  # ranks join one after another
+            since = self._incomplete_since.setdefault(job, time.monotonic())
+            if since + JOINING_SECONDS < time.monotonic():
+                self._incomplete_since[job] = math.inf  # said once
                 log.warning("%s", error)
         except PauseTimeoutError as error:
             log.warning("%s", error)
@@ -661,7 +672,8 @@ class Worker:
             work_seconds=meter.work_seconds,
             replay=replay,
         )
-        await self._outbox.put(telemetry, *self._account.settled(now, replay))
+        stored = last or not self._outbox.holds(EnergyUse)
+        await self._outbox.put(telemetry, *(self._account.settled(now, replay) if stored else ()))
         if replay is None:
             await self._account.save(meter, board.counter_j, at_once=last)
 

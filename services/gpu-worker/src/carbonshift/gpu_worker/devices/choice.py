@@ -36,7 +36,8 @@ def choose_devices(settings: GpuWorkerSettings) -> tuple[Backend, Sequence[Devic
         wanted = [device for device in devices if settings.device_uuid in (None, device.uuid)]
         if wanted:
             if lacks:
-                log.warning("no board found by %s, going on with %s", AUTO[0], wanted[0].uuid)
+                why = "; ".join(lack.what for lack in lacks)
+                log.warning("no board to drive by %s (%s), going on with %s", AUTO[0], why, wanted[0].uuid)
             return source, wanted
         if devices:
             found = ", ".join(device.uuid for device in devices)

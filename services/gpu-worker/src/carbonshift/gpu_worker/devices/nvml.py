@@ -1,5 +1,6 @@
 """NVIDIA boards of a host through NVML, by UUID."""
 
+import logging
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,8 @@ if TYPE_CHECKING:  # a guard imports this file, and shall stay small
 
 __all__ = ["NvmlBackend"]
 
+log = logging.getLogger(__name__)
+
 NO_ANSWER = "see nvidia-smi -q, and dmesg for Xid errors; a board that was lost is back after a reset or a reboot"
 
 
@@ -32,7 +35,15 @@ class NvmlBackend:
 
     def discover(self) -> list[NvmlDevice]:
         """Those that can be driven and that CUDA_VISIBLE_DEVICES shows, in its order, else in PCI order."""
-        return [found for found in self._boards() if isinstance(found, NvmlDevice)]
+        boards = list(self._boards())
+        driven = [found for found in boards if isinstance(found, NvmlDevice)]
+        if driven:  # else whoever asked says why not
+            for found in boards:
+                if isinstance(found, DeviceReport):
+                    log.warning("%s", "; ".join(lack.what for lack in found.lacks))
+                elif not isinstance(found, NvmlDevice):
+                    log.warning("%s tells no limit: it is not driven", found.uuid)
+        return driven
 
     def inspect(self) -> list[DeviceReport]:
         """Each board with what it lacks."""

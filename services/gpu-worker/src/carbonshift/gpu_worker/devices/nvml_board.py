@@ -29,7 +29,7 @@ SET_LIMIT = "nvmlDeviceSetPowerManagementLimit"
 UNINITIALIZED, INVALID_ARGUMENT, NOT_SUPPORTED, NO_PERMISSION, FUNCTION_NOT_FOUND = 1, 2, 3, 4, 13
 STALE = frozenset({UNINITIALIZED, INVALID_ARGUMENT})
 """Return codes of a handle from before the driver, or its persistence mode on some boards, changed."""
-LASTING = frozenset({INVALID_ARGUMENT, NOT_SUPPORTED, NO_PERMISSION})
+LASTING = frozenset({INVALID_ARGUMENT, NOT_SUPPORTED, NO_PERMISSION, FUNCTION_NOT_FOUND})
 """Return codes of a refusal that will be the same the next time."""
 ABSENT = frozenset({NOT_SUPPORTED, FUNCTION_NOT_FOUND})
 """Return codes of what this board, or this driver, does not have."""
@@ -172,7 +172,7 @@ class NvmlBoard:
             problem = f"{self.uuid} refused {what}: {error}"
             if error.value in LASTING:
                 remedy = MAY_NOT if error.value == NO_PERMISSION else "see `carbonshift doctor`"
-                unsupported = (tell, error.value) == (SET_LIMIT, NOT_SUPPORTED)
+                unsupported = tell == SET_LIMIT and error.value in ABSENT
                 raise (LimitUnsupportedError if unsupported else CapRefusedError)(problem, remedy) from error
             raise DeviceTroubleError(problem, "it is tried again; if it stays so see dmesg for Xid errors") from error
 
