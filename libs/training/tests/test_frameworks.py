@@ -44,41 +44,43 @@ def train(*callbacks):
     assert [type(one).__name__ for one in trainer.callback_handler.callbacks].count("CarbonShift") == 1
     return model
 
-pickle.loads(pickle.dumps(callback({SAID})))
-once = lambda: callback({SAID})
+trainings = [(train, lambda: pickle.loads(pickle.dumps(callback({SAID}))))]
 """
 
 LIGHTNING = f"""
-import {{package}} as pl
+import lightning.pytorch, pytorch_lightning
 import pickle, torch
 from torch.utils.data import DataLoader, TensorDataset
 from carbonshift.training.hooks.lightning import callback
 
-class Module(pl.LightningModule):
-    def __init__(self):
-        super().__init__()
-        self.layer = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Dropout(0.2), torch.nn.Linear(8, 1))
+def training(pl):
+    class Module(pl.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Dropout(0.2), torch.nn.Linear(8, 1))
 
-    def training_step(self, batch):
-        loss = self.layer(batch[0]).square().mean()
-        losses.append(loss.item())
-        return loss
+        def training_step(self, batch):
+            loss = self.layer(batch[0]).square().mean()
+            losses.append(loss.item())
+            return loss
 
-    def configure_optimizers(self):
-        return torch.optim.AdamW(self.parameters())
+        def configure_optimizers(self):
+            return torch.optim.AdamW(self.parameters())
 
-def train(*callbacks):
-    pl.seed_everything(0, verbose=False)
-    module, data = Module(), TensorDataset(torch.randn(12, 4))
-    trainer = pl.Trainer(
-        max_epochs=2, accumulate_grad_batches=3, callbacks=list(callbacks), accelerator="cpu", logger=False,
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder)
-    trainer.fit(module, DataLoader(data, batch_size=1, shuffle=True))
-    assert [type(one).__name__ for one in trainer.callbacks].count("CarbonShift") == 1
-    return module
+    def train(*callbacks):
+        pl.seed_everything(0, verbose=False)
+        module, data = Module(), TensorDataset(torch.randn(12, 4))
+        trainer = pl.Trainer(
+            max_epochs=2, accumulate_grad_batches=3, callbacks=list(callbacks), accelerator="cpu", logger=False,
+            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder)
+        trainer.fit(module, DataLoader(data, batch_size=1, shuffle=True))
+        assert [type(one).__name__ for one in trainer.callbacks].count("CarbonShift") == 1
+        assert pickle.loads(pickle.dumps(trainer.callbacks))
+        return module
 
-pickle.loads(pickle.dumps(callback({SAID}, package="{{package}}")))
-once = lambda: callback({SAID}, package="{{package}}")
+    return train, lambda: callback({SAID}, package=pl.__name__)
+
+trainings = [training(lightning.pytorch), training(pytorch_lightning)]
 """
 
 ACCELERATE = f"""
@@ -105,31 +107,27 @@ def train(*_):
     accelerator.end_training()
     return accelerator.unwrap_model(model)
 
-once = lambda: session({SAID})
+trainings = [(train, lambda: session({SAID}))]
 """
 
 THREE_TIMES = """
-def result(*callbacks):
+def result(train, *callbacks):
     losses.clear()
     model = train(*callbacks)
     return [loss.hex() for loss in losses], [p.detach().numpy().tobytes() for p in model.parameters()]
 
-first, second, third = result(once()), result(), result()
-print("same" if first == second == third and first[0] else "different")
+for train, once in trainings:
+    first, second, third = result(train, once()), result(train), result(train)
+    print("same" if first == second == third and first[0] else "different")
 """
 
 
 @pytest.mark.parametrize(
-    ("package", "script"),
-    [
-        ("transformers", HUGGING_FACE),
-        ("lightning", LIGHTNING.replace("{package}", "lightning.pytorch")),
-        ("pytorch_lightning", LIGHTNING.replace("{package}", "pytorch_lightning")),
-        ("accelerate", ACCELERATE),
-    ],
+    ("package", "script", "trainings"),
+    [("transformers", HUGGING_FACE, 1), ("lightning", LIGHTNING, 2), ("accelerate", ACCELERATE, 1)],
 )
-def test_it_knows_what_is_left_and_a_pause_changes_no_bit(package, script, agent, tmp_path):
-    """Eight steps each time, of three batches."""
+def test_it_knows_what_is_left_and_a_pause_changes_no_bit(package, script, trainings, agent, tmp_path):
+    """Eight steps each time, of three batches. Lightning under both its names."""
     if importlib.util.find_spec(package) is None:
         pytest.skip(f"{package} is not installed")
     head = f"losses, folder = [], {str(tmp_path)!r}\n"
@@ -143,19 +141,21 @@ def test_it_knows_what_is_left_and_a_pause_changes_no_bit(package, script, agent
     ) as process:
         try:
             agent.admit(target=3)
-            agent.quiet(3)
             words = agent.words
-            assert (agent.hello.job, words[FINAL_STEP], words[DEADLINE_MS]) == ("mine", 8, NINE)
-            assert words[USD_MICROS_PER_GPU_HOUR] == 2_500_000
-            agent.release(10)
-            agent.quiet(10)
-            assert words[FINAL_STEP] == 16
+            for begin in range(0, 24 * trainings, 24):
+                agent.release(begin + 3)
+                agent.quiet(begin + 3)
+                assert (agent.hello.job, words[FINAL_STEP], words[DEADLINE_MS]) == ("mine", begin + 8, NINE)
+                assert words[USD_MICROS_PER_GPU_HOUR] == 2_500_000
+                agent.release(begin + 10)
+                agent.quiet(begin + 10)
+                assert words[FINAL_STEP] == begin + 16
             agent.release(RUN)
             out, err = process.communicate(timeout=100)
         finally:
             process.kill()
-    assert (process.returncode, out.split()[-1:]) == (0, ["same"]), err
-    assert (words[STEP], words[FINAL_STEP]) == (24, 24)
+    assert (process.returncode, out.split()[-trainings:]) == (0, ["same"] * trainings), err
+    assert (words[STEP], words[FINAL_STEP]) == (24 * trainings, 24 * trainings)
     assert "carbonshift:" not in err
 
 
