@@ -1,5 +1,6 @@
 """The training side of CarbonShift: stdlib only; torch is the user's own."""
 
 from carbonshift.training.autoload import session
+from carbonshift.training.loader import pausable
 
-__all__ = ["session"]
+__all__ = ["pausable", "session"]

@@ -7,15 +7,16 @@ name; `CARBONSHIFT_HOOKS`, the hooks to install, all by default; and what `decla
 import os
 import socket
 from datetime import datetime
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from carbonshift.training import framework
-from carbonshift.training.declaration import Declaration
+from carbonshift.training.declaration import Declaration, moment
 from carbonshift.training.gate import Gate, Joined, gate, say
 from carbonshift.training.hook import registered
 from carbonshift.training.wire import JOB_NAME, Hello, ask
 
-__all__ = ["CONTROL", "HOOKS", "JOB", "autoload", "session"]
+__all__ = ["CONTROL", "HOOKS", "JOB", "Session", "autoload", "expect", "session"]
 
 CONTROL: Final = "CARBONSHIFT_CONTROL"
 JOB: Final = "CARBONSHIFT_JOB"
@@ -26,6 +27,7 @@ JOIN_SECONDS: Final = 5.0
 
 _gate: Gate | None = None
 _job: str | None = None
+_script_told_steps = False
 
 
 def autoload() -> None:
@@ -43,35 +45,65 @@ def autoload() -> None:
         say(f"not under control: {error}")
 
 
+class Session:
+    """What was said stands; as a context manager, its end says that no step is left."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        global _script_told_steps  # noqa: PLW0603
+        _script_told_steps = False
+        expect(remaining_steps=0)
+
+
 def session(
     *,
     job: str | None = None,
     remaining_steps: int | None = None,
-    deadline: datetime | None = None,
+    deadline: datetime | str | None = None,
     usd_per_gpu_hour: float | None = None,
-) -> None:
+) -> Session:
     """Say what this training is; does nothing where no agent controls it. The name counts until the first step.
 
-    What is said here counts, whatever the environment says.
+    What is said here counts, whatever the environment says. To be called, or entered by `with` around the training.
 
     Args:
         job: 1 to 64 letters, digits, `_` or `-`; by default the environment's, or one made from the pid.
         remaining_steps: optimizer steps from now to the end.
-        deadline: when it has to be done; with a time zone. In the time of a replay where one is followed.
+        deadline: when it has to be done; with a time zone, as text by RFC 3339. In the time of a replay where one is
+            followed.
         usd_per_gpu_hour: what an hour of a GPU is worth, waiting included.
     Raises: ValueError.
     """
-    global _job  # noqa: PLW0603  a process is one job
+    global _job, _script_told_steps  # noqa: PLW0603  a process is one job
     if job is not None and not JOB_NAME.fullmatch(job):
         raise ValueError(f"the job name {job!r} is not 1 to 64 letters, digits, _ or -")
-    said = Declaration(remaining_steps=remaining_steps, deadline=deadline, usd_per_gpu_hour=usd_per_gpu_hour)
+    until = moment(deadline) if isinstance(deadline, str) else deadline
+    said = Declaration(remaining_steps=remaining_steps, deadline=until, usd_per_gpu_hour=usd_per_gpu_hour)
     _job = job or _job
     autoload()
     if _gate is not None:
         _gate.declare(said)
+        _script_told_steps = _script_told_steps or remaining_steps is not None
+    return Session()
+
+
+def expect(remaining_steps: int) -> None:
+    """What a framework knows of the steps from now to the end: counts unless the script itself has said it.
+
+    Raises: ValueError.
+    """
+    said = Declaration(remaining_steps=remaining_steps)
+    if _gate is not None and not _script_told_steps:
+        _gate.declare(said)
 
 
 def _declare_environment() -> None:
+    global _script_told_steps  # noqa: PLW0603  of a forked child nothing has been said
+    _script_told_steps = False
     try:
         said = Declaration.of(os.environ)
     except ValueError as error:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
-__all__ = ["DEADLINE", "MOST_STEPS", "MOST_USD", "TOTAL_STEPS", "USD_PER_GPU_HOUR", "Declaration"]
+__all__ = ["DEADLINE", "MOST_STEPS", "MOST_USD", "TOTAL_STEPS", "USD_PER_GPU_HOUR", "Declaration", "moment"]
 
 TOTAL_STEPS: Final = "CARBONSHIFT_TOTAL_STEPS"
 DEADLINE: Final = "CARBONSHIFT_DEADLINE"
@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 MOST_STEPS: Final = 10**15
 MOST_USD: Final = 1e6
+WRITTEN: Final = "write it with its zone, such as 2026-11-24T09:00Z or 2026-11-24T09:00:00+01:00"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ class Declaration:
         if deadline is not None and not isinstance(deadline, datetime):
             raise ValueError(f"the deadline is {deadline!r}, not a datetime")
         if deadline is not None and deadline.tzinfo is None:
-            raise ValueError(f"the deadline {deadline.isoformat()} has no time zone")
+            raise ValueError(f"the deadline {deadline.isoformat()} has no time zone; give it one, such as tzinfo=UTC")
         if usd is not None and not (isinstance(usd, int | float) and 0 <= usd <= MOST_USD):
             raise ValueError(f"usd_per_gpu_hour is {usd!r}, not a number from 0 to {MOST_USD:g}")
 
@@ -48,7 +49,7 @@ class Declaration:
         """What `environment` says. Raises ValueError."""
         return cls(
             remaining_steps=_said(environment, TOTAL_STEPS, int),
-            deadline=_said(environment, DEADLINE, datetime.fromisoformat),
+            deadline=_said(environment, DEADLINE, moment),
             usd_per_gpu_hour=_said(environment, USD_PER_GPU_HOUR, float),
         )
 
@@ -61,6 +62,17 @@ class Declaration:
             USD_PER_GPU_HOUR: self.usd_per_gpu_hour,
         }
         return {name: str(value) for name, value in said.items() if value is not None}
+
+
+def moment(text: str) -> datetime:
+    """The time that `text` names, with its zone. Raises ValueError that says how to write it. Source: RFC 3339."""
+    try:
+        named = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"the deadline {text[:40]!r} is no time; {WRITTEN}") from None
+    if named.tzinfo is None:
+        raise ValueError(f"the deadline {text[:40]!r} has no time zone; {WRITTEN}")
+    return named
 
 
 def _said(environment: Mapping[str, str], name: str, parse: Callable[[str], T]) -> T | None:

@@ -1,4 +1,4 @@
-"""Where the steps of a training are seen: the protocol of a hook, and the hooks that are registered.
+"""Where the steps of a training are seen, or foreseen: the protocol of a hook, and the hooks that are registered.
 
 A hook is one file and one entry point in group `carbonshift.hooks`. All are installed unless the environment variable
 `CARBONSHIFT_HOOKS` names some, separated by commas.
@@ -20,12 +20,16 @@ class StepDone(Protocol):
 
 
 class Hook(Protocol):
-    """A place in a framework where an optimizer step has just been done, and no collective is pending."""
+    """A place in a framework where an optimizer step has just been done, and no collective is pending.
+
+    Or one where the framework knows what a step does not show, such as how many are left: for `autoload.expect`. Such a
+    hook calls no `step_done`: a step is counted once, whatever frameworks it goes through.
+    """
 
     name: str
     """The name it is registered under."""
 
-    def install(self, step_done: StepDone) -> Callable[[], None]:
+    def install(self, step_done: StepDone, /) -> Callable[[], None]:
         """Have `step_done` called after each step, on the thread that stepped. Returns what takes it out again.
 
         Raises: anything, where its framework is absent; it is then left out, with a word on stderr.
