@@ -81,6 +81,8 @@ def build(settings: GpuWorkerSettings | None = None) -> FastStream:
         if publishing:
             await _last_words(outbox)
         await _cancel(publishing)
+
+    async def fail() -> None:
         if failed:
             raise failed[0]
 
@@ -95,6 +97,7 @@ def build(settings: GpuWorkerSettings | None = None) -> FastStream:
         ],
         after_startup=[start],
         on_shutdown=[stop],
+        after_shutdown=[fail],
     )
     return app
 
