@@ -167,7 +167,7 @@ def test_a_job_on_two_boards_is_the_sum_of_both(tmp_path, ledgers):
 
 
 def test_nothing_below_zero_is_told_but_a_negative_price_is():
-    sums = Sums(energy_j=1.0, unpriced_j=-1e-12, cost_usd=-0.5)
+    sums = Sums(energy_j=1.0, unpriced_j=-1e-12, uncounted_j=1e-12, cost_usd=-0.5)
     told = account_of(sums, NOON, EnergyBasis.MODELLED)
-    assert (told.unpriced_j, told.cost_usd, told.error_j) == (0.0, -0.5, None)
+    assert (told.unpriced_j, told.uncounted_j, told.cost_usd, told.error_j) == (0.0, 0.0, -0.5, None)
     assert set(asdict(sums)) - {"energy_j"} == set(type(told).model_fields) - {"since"}

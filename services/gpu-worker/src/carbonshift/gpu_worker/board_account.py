@@ -15,6 +15,8 @@ from carbonshift.gpu_worker.sums import Drawn, Sums
 
 __all__ = ["BoardAccount", "account_of"]
 
+RESIDUE = 1e-6
+"""In J or g: sums are corrected by subtraction, whose rounding is smaller."""
 SAVE_SECONDS = 5.0
 """At least between two saves: what a kill may move from a job to nobody, where the board counts its energy; else what
 it may lose."""
@@ -23,17 +25,17 @@ SAVE_SHARE = 0.0002
 
 
 def account_of(sums: Sums, since: datetime, basis: EnergyBasis) -> Account:
-    """`sums` as they are published; what subtraction has left below zero is nothing."""
+    """`sums` as they are published; what subtraction has left of nothing is nothing."""
     return Account(
         since=since,
-        error_j=max(0.0, sums.error_j) if _integrates(basis) else None,
-        parked_j=max(0.0, sums.parked_j),
+        error_j=_left(sums.error_j) if _integrates(basis) else None,
+        parked_j=_left(sums.parked_j),
         cost_usd=sums.cost_usd,
-        marginal_carbon_g=max(0.0, sums.marginal_carbon_g),
-        average_carbon_g=max(0.0, sums.average_carbon_g),
-        unpriced_j=max(0.0, sums.unpriced_j),
-        uncounted_j=max(0.0, sums.uncounted_j),
-        stand_in_j=max(0.0, sums.stand_in_j),
+        marginal_carbon_g=_left(sums.marginal_carbon_g),
+        average_carbon_g=_left(sums.average_carbon_g),
+        unpriced_j=_left(sums.unpriced_j),
+        uncounted_j=_left(sums.uncounted_j),
+        stand_in_j=_left(sums.stand_in_j),
     )
 
 
@@ -141,6 +143,10 @@ class BoardAccount:
             carbon_g=sums.marginal_carbon_g + sums.average_carbon_g if counted else None,
             replay=replay,
         )
+
+
+def _left(value: float) -> float:
+    return value if value > RESIDUE else 0.0
 
 
 def _integrates(basis: EnergyBasis) -> bool:
