@@ -49,6 +49,12 @@ def agent(driver, bus, folder, **given):
             process.kill()
 
 
+def freeze(process):
+    """Returns once it has stopped: an agent that lives on would replace a guard that is killed before it."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+
+
 async def until(found):
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not found():
@@ -213,6 +219,7 @@ async def test_a_board_that_refuses_its_limit_is_driven_by_its_clocks_after_a_ki
         assert refused.detail["min_limit_w"] == pytest.approx(700.0 * 1_020 / 1_980)
         await bus.publish(*amber(0.6))
         await until(lambda: driver.board().locked_high_mhz == 1_500)  # of the 1596 MHz that 564 W of 700 stand for
+        freeze(process)
         os.kill(driver.calls()[-1].pid, signal.SIGKILL)
         process.kill()
     assert driver.board().locked_high_mhz == 1_500

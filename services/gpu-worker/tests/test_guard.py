@@ -39,6 +39,12 @@ def capping(driver, folder):
         yield process
 
 
+def freeze(process):
+    """Returns once it has stopped: an agent that lives on would replace a guard that is killed before it."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+
+
 def until(found):
     give_up = time.monotonic() + PATIENCE_SECONDS
     while not found():
@@ -82,6 +88,7 @@ def test_both_killed_the_next_agent_s_guard_restores_first(fake_nvml, folder):
     with capping(driver, folder) as process:
         guards = {call.pid for call in driver.calls("nvmlDeviceSetPowerManagementLimit")}
         assert process.pid not in guards
+        freeze(process)
         for pid in guards:
             os.kill(pid, signal.SIGKILL)
         process.kill()
