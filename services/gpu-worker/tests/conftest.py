@@ -1,11 +1,23 @@
-"""The driver of fake_nvml/ for the unmodified pynvml, in any process."""
+"""The driver of fake_nvml/ for the unmodified pynvml, in any process; and how a process is made to stand still."""
 
 import ctypes
 import os
+import signal
 from pathlib import Path
 
 import pynvml
 import pytest
+
+
+@pytest.fixture(scope="session")
+def freeze():
+    """Stops a process; returns once it stands still, so that it cannot act on what is done to another next."""
+
+    def freeze(process):
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+
+    return freeze
 
 
 @pytest.fixture(scope="session")

@@ -49,12 +49,6 @@ def agent(driver, bus, folder, **given):
             process.kill()
 
 
-def freeze(process):
-    """Returns once it has stopped: an agent that lives on would replace a guard that is killed before it."""
-    process.send_signal(signal.SIGSTOP)
-    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
-
-
 async def until(found):
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not found():
@@ -208,7 +202,7 @@ async def test_without_persistence_it_says_so_and_stays_the_board_s_client_until
 
 
 async def test_a_board_that_refuses_its_limit_is_driven_by_its_clocks_after_a_kill_of_both_too(
-    fake_nvml, bus, tmp_path
+    fake_nvml, bus, tmp_path, freeze
 ):
     driver = fake_nvml()
     driver.fail("nvmlDeviceSetPowerManagementLimit", 3)

@@ -39,12 +39,6 @@ def capping(driver, folder):
         yield process
 
 
-def freeze(process):
-    """Returns once it has stopped: an agent that lives on would replace a guard that is killed before it."""
-    process.send_signal(signal.SIGSTOP)
-    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
-
-
 def until(found):
     give_up = time.monotonic() + PATIENCE_SECONDS
     while not found():
@@ -83,7 +77,7 @@ def test_an_agent_that_hangs_loses_its_limits_after_the_lease_and_may_go_on(fake
     until(lambda: given_back(driver, folder))
 
 
-def test_both_killed_the_next_agent_s_guard_restores_first(fake_nvml, folder):
+def test_both_killed_the_next_agent_s_guard_restores_first(fake_nvml, folder, freeze):
     driver = fake_nvml()
     with capping(driver, folder) as process:
         guards = {call.pid for call in driver.calls("nvmlDeviceSetPowerManagementLimit")}

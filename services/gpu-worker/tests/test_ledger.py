@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from carbonshift.common.accounting import Usage
 from carbonshift.common.events import CarbonBasis, EnergyBasis, GridTick, PriceMarket, Quality
-from carbonshift.gpu_worker.ledger import KEPT, Ledger, weaker
+from carbonshift.gpu_worker.ledger import KEPT, Ledger, weakest
 from carbonshift.gpu_worker.rates import Rates
 from carbonshift.gpu_worker.sums import Drawn, Sums
 
@@ -221,4 +221,4 @@ def test_a_sum_is_as_good_as_its_weakest_part():
     draw(ledger, 0, 60, jobs=("a", "b"))
     draw(ledger, 60, 60, jobs=("b",), basis=EnergyBasis.INTEGRATED)
     assert (ledger.basis_of("c"), ledger.basis_of("b")) == (None, EnergyBasis.INTEGRATED)
-    assert weaker(EnergyBasis.MODELLED, EnergyBasis.ESTIMATED) is EnergyBasis.MODELLED
+    assert weakest((EnergyBasis.MODELLED, EnergyBasis.ESTIMATED)) is EnergyBasis.MODELLED

@@ -44,12 +44,6 @@ while True:
 """
 
 
-def freeze(process):
-    """Returns once it has stopped."""
-    process.send_signal(signal.SIGSTOP)
-    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
-
-
 class Trainings:
     """Starts loops under one control and waits for what it says of them."""
 
@@ -152,7 +146,7 @@ async def test_two_processes_of_one_name_are_one_job_that_cannot_be_paused(train
         await trainings.control.pause("loop", 60)
 
 
-async def test_a_process_that_does_not_come_to_rest_in_time_is_let_go(trainings):
+async def test_a_process_that_does_not_come_to_rest_in_time_is_let_go(trainings, freeze):
     process = await trainings.loop()
     await trainings.change("joined")
     freeze(process)
@@ -163,7 +157,7 @@ async def test_a_process_that_does_not_come_to_rest_in_time_is_let_go(trainings)
     assert await trainings.ended(process) == (0, "", "")
 
 
-async def stopped(trainings):
+async def stopped(trainings, freeze):
     """A process that can neither step nor end by itself, and a pause that waits for it."""
     process = await trainings.loop()
     await trainings.change("joined")
@@ -173,22 +167,22 @@ async def stopped(trainings):
     return process, pause
 
 
-async def test_a_pause_ends_with_its_process(trainings):
-    process, pause = await stopped(trainings)
+async def test_a_pause_ends_with_its_process(trainings, freeze):
+    process, pause = await stopped(trainings, freeze)
     process.kill()
     with pytest.raises(PauseInterruptedError, match="ended"):
         await pause
 
 
-async def test_a_resume_calls_off_a_pause_under_way(trainings):
-    _, pause = await stopped(trainings)
+async def test_a_resume_calls_off_a_pause_under_way(trainings, freeze):
+    _, pause = await stopped(trainings, freeze)
     await trainings.control.resume("loop")
     with pytest.raises(PauseInterruptedError, match="resumed"):
         await pause
 
 
-async def test_a_cancelled_pause_leaves_nothing_behind(trainings):
-    process, pause = await stopped(trainings)
+async def test_a_cancelled_pause_leaves_nothing_behind(trainings, freeze):
+    process, pause = await stopped(trainings, freeze)
     pause.cancel()
     with pytest.raises(asyncio.CancelledError):
         await pause

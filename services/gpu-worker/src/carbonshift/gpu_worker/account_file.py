@@ -2,7 +2,6 @@
 
 import logging
 import math
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import astuple, dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from carbonshift.common.events.base import NAME
+from carbonshift.gpu_worker.board_file import board_file
 from carbonshift.gpu_worker.ledger import Line
 from carbonshift.gpu_worker.sums import Sums
 
@@ -41,7 +41,7 @@ class AccountFile:
     """One file a board, named by its UUID. It outlives a kill; not flushed to disk, it may lose some to a power cut."""
 
     def __init__(self, folder: Path, uuid: str) -> None:
-        self._path = folder / f"{re.sub(r'[^A-Za-z0-9_-]', '-', uuid)}.json"
+        self._path = board_file(folder, uuid)
         self._fails = False
 
     def load(self) -> SavedAccount | None:

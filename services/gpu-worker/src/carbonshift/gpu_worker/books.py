@@ -1,11 +1,10 @@
 """The ledgers of a host's boards, and the rates they share. Pure."""
 
-from collections.abc import Iterable
 from datetime import datetime
 
 from carbonshift.common.energy_basis import EnergyBasis
 from carbonshift.common.events import GridTick
-from carbonshift.gpu_worker.ledger import KEPT, Ledger, weaker
+from carbonshift.gpu_worker.ledger import KEPT, Ledger, weakest
 from carbonshift.gpu_worker.rates import Rates
 from carbonshift.gpu_worker.sums import Sums
 
@@ -54,7 +53,7 @@ class Books:
         ledgers = [ledger for (_, its), ledger in self._ledgers.items() if its == run and job in ledger.jobs]
         return (
             sum((ledger.jobs[job] for ledger in ledgers), start=Sums()),
-            _weakest(ledger.basis_of(job) for ledger in ledgers),
+            weakest(basis for ledger in ledgers if (basis := ledger.basis_of(job))),
             min((ledger.since for ledger in ledgers), default=None),
         )
 
@@ -64,14 +63,7 @@ class Books:
 
     def _rates_of(self, run: str | None) -> Rates:
         if run not in self._rates:
-            for old in [other for other in self._rates if other is not None][: 1 - RUNS_KEPT or None]:
+            for old in [other for other in self._rates if other is not None][: 1 - RUNS_KEPT]:
                 del self._rates[old]
             self._rates[run] = Rates()
         return self._rates[run]
-
-
-def _weakest(bases: Iterable[EnergyBasis | None]) -> EnergyBasis | None:
-    weakest = None
-    for basis in bases:
-        weakest = weaker(weakest, basis)
-    return weakest

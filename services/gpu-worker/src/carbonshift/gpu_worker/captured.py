@@ -3,10 +3,10 @@
 import json
 import math
 import os
-import re
 from contextlib import suppress
 from pathlib import Path
 
+from carbonshift.gpu_worker.board_file import board_file
 from carbonshift.gpu_worker.errors import CapturedLimitError
 
 __all__ = ["CapturedLimits"]
@@ -98,7 +98,7 @@ class CapturedLimits:
             ) from error
 
     def _path(self, uuid: str) -> Path:
-        return self._folder / f"{re.sub(r'[^A-Za-z0-9_-]', '-', uuid)}.json"
+        return board_file(self._folder, uuid)
 
     def _sync_folder(self) -> None:
         """A rename is on the disk once its folder is."""

@@ -1,6 +1,6 @@
 """What one board has drawn, interval by interval and job by job, and what that cost. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +8,7 @@ from carbonshift.common.energy_basis import EnergyBasis
 from carbonshift.gpu_worker.rates import Rate, Rates
 from carbonshift.gpu_worker.sums import Drawn, Sums
 
-__all__ = ["KEPT", "Ledger", "Line", "weaker"]
+__all__ = ["KEPT", "Ledger", "Line", "weakest"]
 
 KEPT = timedelta(hours=26)
 """How long a line can still be priced, or corrected: ticks of a whole day may come late."""
@@ -16,9 +16,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 STRENGTH = (EnergyBasis.MEASURED, EnergyBasis.INTEGRATED, EnergyBasis.ESTIMATED, EnergyBasis.MODELLED)
 
 
-def weaker(one: EnergyBasis | None, other: EnergyBasis | None) -> EnergyBasis | None:
-    """What a sum of the two is; None is nothing to sum."""
-    return max((basis for basis in (one, other) if basis), key=STRENGTH.index, default=None)
+def weakest(bases: Iterable[EnergyBasis]) -> EnergyBasis | None:
+    """What a sum is whose parts are of `bases`; None where there are none."""
+    return max(bases, key=STRENGTH.index, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +40,12 @@ class Line:
     def plus(self, until: datetime, drawn: Drawn, jobs: Mapping[str, Drawn], basis: EnergyBasis) -> "Line":
         """With so much more, up to `until`."""
         more = {job: self.jobs.get(job, Drawn()) + part for job, part in jobs.items()}
-        weakest = weaker(self.basis, basis) or basis
         return replace(
             self,
             until=max(until, self.until),
             drawn=self.drawn + drawn,
             jobs={**self.jobs, **more},
-            basis=weakest,
+            basis=weakest((self.basis, basis)) or basis,
             told=False,
         )
 
@@ -127,11 +126,7 @@ class Ledger:
 
     def basis_of(self, job: str) -> EnergyBasis | None:
         """Where the job's energy of the time kept comes from, the weakest there is."""
-        basis = None
-        for line in self.lines.values():
-            if job in line.jobs:
-                basis = weaker(basis, line.basis)
-        return basis
+        return weakest(line.basis for line in self.lines.values() if job in line.jobs)
 
     def _interval(self, at: datetime) -> tuple[datetime, datetime, Rate | None]:
         """The line that `at` belongs to: its tick's interval, else one of the usual length."""
