@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from carbonshift.gpu_worker.training_control import JobView, PauseReceipt, TrainingControl
+from carbonshift.gpu_worker.training_control import PauseReceipt, TrainingControl
+from carbonshift.gpu_worker.training_process import JobView
 
 __all__ = ["Crew", "Holds"]
 

@@ -1,7 +1,8 @@
 """A training that is a model: where no process trains it stands in for one, at once paused, at once resumed."""
 
 from carbonshift.common.events import RunState
-from carbonshift.gpu_worker.training_control import JobView, PauseReceipt
+from carbonshift.gpu_worker.training_control import PauseReceipt
+from carbonshift.gpu_worker.training_process import JobView
 
 __all__ = ["ModelledTraining"]
 

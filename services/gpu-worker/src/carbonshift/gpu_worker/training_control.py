@@ -3,77 +3,46 @@
 import asyncio
 import logging
 import os
-import shutil
 import socket
-import struct
 import time
-from collections import deque
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Literal
 
 from carbonshift.common.events import RunState
 from carbonshift.gpu_worker.agreement import Agreement
+from carbonshift.gpu_worker.control_socket import listener_at, peer
 from carbonshift.gpu_worker.errors import (
-    ControlSocketError,
     JobUnknownError,
     PauseInterruptedError,
     PauseTimeoutError,
     SeveralProcessesError,
 )
+from carbonshift.gpu_worker.training_process import JobView, TrainingProcess
 from carbonshift.training.page import (
     ACK,
     AGREED,
-    DEADLINE_MS,
-    FINAL_STEP,
     HEARTBEAT,
     LEASE_MS,
     MEMORY_BYTES,
-    QUIET,
     RUN,
     STEP,
     TARGET,
-    USD_MICROS_PER_GPU_HOUR,
     attach,
     create,
 )
 from carbonshift.training.wire import MESSAGE_BYTES, Hello, refuse, welcome
 
-__all__ = ["JobChange", "JobView", "PauseReceipt", "TrainingControl"]
+__all__ = ["JobChange", "PauseReceipt", "TrainingControl"]
 
 GREETING_SECONDS = 5.0
 """A peer that has not said what it is by then is turned away."""
 LOOK_SECONDS = 0.002
 """Between two looks at ranks that come to a common rest: one that runs past a target says nothing."""
-SAMPLES = 16
-"""The pace is taken over the last so many heartbeats that saw a new step."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobView:
-    """A job at the moment of looking. Of a job of several processes it shows the one of the lowest rank."""
-
-    job: str
-    pid: int
-    """As this agent's pid namespace has it."""
-    world_size: int
-    """The processes the job says it has, or those seen here if they are more."""
-    step: int
-    """Optimizer steps done."""
-    steps_per_s: float | None
-    """Over the last steps seen; 0 while paused, None before there are two to compare."""
-    run_state: RunState
-    """RUNNING until the process is at rest and its device quiet, then PAUSED."""
-    memory_used_bytes: int
-    """As of its joining or its latest pause: CUDA memory allocated, or the resident set of a process without CUDA."""
-    remaining_steps: int | None
-    deadline: datetime | None
-    usd_per_gpu_hour: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,77 +65,6 @@ class JobChange:
     view: JobView
 
 
-class _Process:
-    """One training process: its connection, and the page shared with it."""
-
-    def __init__(self, hello: Hello, pid: int, uid: int, connection: socket.socket, words: memoryview) -> None:
-        self.hello, self.pid, self.uid, self.connection, self.words = hello, pid, uid, connection, words
-        self.here = True
-        self.releases = 0
-        self.look = asyncio.Event()
-        """Set when something may have changed: a byte came, the process left, somebody resumed it."""
-        self._pace: deque[tuple[float, int]] = deque(maxlen=SAMPLES)
-
-    @property
-    def quiet(self) -> bool:
-        words = self.words
-        return words[TARGET] != RUN and words[QUIET] != 0 and words[QUIET] == words[ACK]
-
-    def release(self) -> None:
-        """Let it go, and call off whatever pause is under way."""
-        self.releases += 1
-        self.target(RUN)
-
-    def target(self, step: int) -> None:
-        """Ask it to stop at `step`. A process that is gone does not mind."""
-        self.words[TARGET] = step
-        self._pace.clear()  # a pause is no slow step
-        self.nudge()
-
-    def agree(self, step: int) -> None:
-        """Tell it that all of its job wait at `step`."""
-        self.words[AGREED] = step
-        self.nudge()
-
-    def nudge(self) -> None:
-        """Have a waiting process, and whoever waits for it here, look at the page."""
-        self.look.set()
-        try:
-            self.connection.send(b".", socket.MSG_NOSIGNAL)
-        except OSError:
-            log.debug("process %d cannot be told; its end will show", self.pid)
-
-    def sample(self, now: float) -> None:
-        """Note the pace, at `now` by the monotonic clock."""
-        step = self.words[STEP]
-        if not self._pace or self._pace[-1][1] != step:
-            self._pace.append((now, step))
-
-    def view(self, processes: int) -> JobView:
-        """Reads memory alone."""
-        words, hello = self.words, self.hello
-        step, final, deadline_ms = words[STEP], words[FINAL_STEP], words[DEADLINE_MS]
-        usd_micros = words[USD_MICROS_PER_GPU_HOUR]
-        return JobView(
-            job=hello.job,
-            pid=self.pid,
-            world_size=max(hello.world_size, processes),
-            step=step,
-            steps_per_s=0.0 if self.quiet else self._steps_per_s(),
-            run_state=RunState.PAUSED if self.quiet else RunState.RUNNING,
-            memory_used_bytes=words[MEMORY_BYTES],
-            remaining_steps=max(0, final - step) if final else None,
-            deadline=datetime.fromtimestamp(deadline_ms / 1_000, UTC) if deadline_ms else None,
-            usd_per_gpu_hour=usd_micros / 1_000_000 if usd_micros else None,
-        )
-
-    def _steps_per_s(self) -> float | None:
-        if not self._pace or self._pace[0] is self._pace[-1]:
-            return None
-        (started_at, first), (ended_at, last) = self._pace[0], self._pace[-1]
-        return (last - first) / (ended_at - started_at)
-
-
 class TrainingControl:
     """Listens for training processes on a unix socket; pauses and resumes them by job.
 
@@ -177,7 +75,7 @@ class TrainingControl:
 
     def __init__(self, *, lease_seconds: float = 10.0) -> None:
         self._lease_seconds = lease_seconds
-        self._processes: list[_Process] = []
+        self._processes: list[TrainingProcess] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._path: Path | None = None
         self._grouped = False
@@ -195,7 +93,7 @@ class TrainingControl:
 
         Raises: ControlSocketError.
         """
-        listener = _listener(socket_path, group)
+        listener = listener_at(socket_path, group)
         self._grouped = group is not None
         self._path = socket_path
         self._spawn(self._accept(listener))
@@ -250,7 +148,7 @@ class TrainingControl:
             raise self._unknown(job)
         _release(members)
 
-    async def _at_rest(self, process: _Process) -> int:
+    async def _at_rest(self, process: TrainingProcess) -> int:
         """The step at which `process` has come to rest. Arrived, agreed, quiet; one process agrees with itself."""
         words, releases = process.words, process.releases
         while True:
@@ -264,7 +162,7 @@ class TrainingControl:
                 process.agree(words[ACK])
             await process.look.wait()
 
-    async def _all_at_rest(self, members: list[_Process]) -> int:
+    async def _all_at_rest(self, members: list[TrainingProcess]) -> int:
         """The one step at which `members` have come to rest."""
         agreement, releases = Agreement(), [process.releases for process in members]
         while True:
@@ -286,7 +184,7 @@ class TrainingControl:
                         process.agree(agreement.target)
             await asyncio.sleep(LOOK_SECONDS)
 
-    def _whole(self, job: str) -> list[_Process]:
+    def _whole(self, job: str) -> list[TrainingProcess]:
         members = self._members(job)
         if not members:
             raise self._unknown(job)
@@ -299,7 +197,7 @@ class TrainingControl:
             )
         return members
 
-    def _members(self, job: str) -> list[_Process]:
+    def _members(self, job: str) -> list[TrainingProcess]:
         return sorted((p for p in self._processes if p.hello.job == job), key=lambda p: p.hello.rank)
 
     def _names(self) -> Iterator[str]:
@@ -326,7 +224,7 @@ class TrainingControl:
         loop = asyncio.get_running_loop()
         with connection:
             connection.setblocking(False)
-            process: _Process | None = None
+            process: TrainingProcess | None = None
             try:
                 async with asyncio.timeout(GREETING_SECONDS):
                     process = await self._greet(connection)
@@ -346,7 +244,7 @@ class TrainingControl:
                     _release(self._members(process.hello.job))  # without it they would wait for it in vain
                     self._note("left", process)
 
-    async def _greet(self, connection: socket.socket) -> _Process:
+    async def _greet(self, connection: socket.socket) -> TrainingProcess:
         """Let a process join. Raises OSError, and ValueError with the reason to turn it away."""
         line = b""
         while not line.endswith(b"\n"):
@@ -354,7 +252,7 @@ class TrainingControl:
             line += part
             if not part or len(line) > MESSAGE_BYTES:
                 raise ValueError("it did not say what it is")
-        pid, uid = _peer(connection)
+        pid, uid = peer(connection)
         if uid not in (os.geteuid(), 0) and not self._grouped:  # else the kernel lets the group alone connect
             raise ValueError(f"this agent serves uid {os.geteuid()} and root, not uid {uid}")
         hello = Hello.of(line)
@@ -370,7 +268,7 @@ class TrainingControl:
             welcome(connection, welcome_page)
         finally:
             os.close(welcome_page)
-        return _Process(hello, pid, uid, connection, words)
+        return TrainingProcess(hello, pid, uid, connection, words)
 
     def _turn_away(self, connection: socket.socket, reason: Exception) -> None:
         log.warning("a training process is turned away: %s", reason)
@@ -379,7 +277,7 @@ class TrainingControl:
         except OSError:
             log.debug("it has gone already")
 
-    def _note(self, kind: Literal["joined", "left"], process: _Process) -> None:
+    def _note(self, kind: Literal["joined", "left"], process: TrainingProcess) -> None:
         process.sample(time.monotonic())
         seen = max(1, len(self._members(process.hello.job)))
         self.changes.put_nowait(JobChange(kind=kind, view=process.view(seen)))
@@ -398,7 +296,7 @@ class TrainingControl:
         task.add_done_callback(self._tasks.discard)
 
 
-def _view(members: Sequence[_Process]) -> JobView:
+def _view(members: Sequence[TrainingProcess]) -> JobView:
     """Of all of a job: paused where each is, and the memory of all."""
     lowest = members[0].view(len(members))
     if not all(process.quiet for process in members):
@@ -406,63 +304,16 @@ def _view(members: Sequence[_Process]) -> JobView:
     return replace(lowest, memory_used_bytes=sum(process.words[MEMORY_BYTES] for process in members))
 
 
-def _release(members: Iterable[_Process]) -> None:
+def _release(members: Iterable[TrainingProcess]) -> None:
     """Let them go, and call off whatever pause is under way."""
     for process in members:
         process.release()
 
 
-def _demand_unbroken(members: Sequence[_Process], releases: Sequence[int]) -> None:
+def _demand_unbroken(members: Sequence[TrainingProcess], releases: Sequence[int]) -> None:
     """Raise PauseInterruptedError where one of `members` has gone, or was released since."""
     job = members[0].hello.job
     if not all(process.here for process in members):
         raise PauseInterruptedError(f"job {job} ended during the pause", "nothing is left to pause")
     if [process.releases for process in members] != list(releases):
         raise PauseInterruptedError(f"job {job} was resumed meanwhile", "pause it again if need be")
-
-
-def _peer(connection: socket.socket) -> tuple[int, int]:
-    """The (pid, uid) that connected, as the kernel noted it. Source: unix(7), SO_PEERCRED."""
-    pid, uid, _ = struct.unpack(
-        "3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    )
-    return pid, uid
-
-
-def _listener(path: Path, group: str | None) -> socket.socket:
-    """A listening, non-blocking socket at `path`, for this user, root and `group`. Raises ControlSocketError."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        _take_over(path)
-        listener.bind(str(path))
-        path.chmod(0o600)  # before `listen`: until then nobody can connect
-        if group is not None:
-            shutil.chown(path, group=group)
-            path.chmod(0o660)
-        listener.listen(128)
-    except LookupError as error:
-        listener.close()
-        path.unlink()
-        raise ControlSocketError(f"there is no group {group}", "make it, or name one that this worker is in") from error
-    except OSError as error:
-        listener.close()
-        raise ControlSocketError(
-            f"cannot listen at {path}: {error}", "choose a short path in a folder that this user may write to"
-        ) from error
-    listener.setblocking(False)
-    return listener
-
-
-def _take_over(path: Path) -> None:
-    """Remove the socket of an agent that is dead. Raises OSError where one lives, or where `path` is something else."""
-    if not path.exists():
-        return
-    if not path.is_socket():
-        raise FileExistsError(f"{path} is not a socket")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink()
-            return
-    raise FileExistsError("another agent listens there")

@@ -60,7 +60,8 @@ from carbonshift.gpu_worker.plans import Plans
 from carbonshift.gpu_worker.setpoint import meaning_of
 from carbonshift.gpu_worker.settings import GpuWorkerSettings
 from carbonshift.gpu_worker.site_limit import SiteLimit
-from carbonshift.gpu_worker.training_control import JobChange, JobView, PauseReceipt
+from carbonshift.gpu_worker.training_control import JobChange, PauseReceipt
+from carbonshift.gpu_worker.training_process import JobView
 
 __all__ = ["Worker"]
 
