@@ -9,9 +9,10 @@ import time
 
 import torch
 
-from carbonshift.training.gate import Joined, gate
+from carbonshift.training.gate import gate
 from carbonshift.training.hooks.optimizer_step import OptimizerStep
 from carbonshift.training.page import LEASE_MS, RUN, private
+from carbonshift.training.tie import Joined
 
 
 class Nobody:
@@ -20,11 +21,15 @@ class Nobody:
     def send(self, _data: bytes, _flags: int) -> None:
         """Nothing."""
 
+    def recv(self, _size: int) -> bytes:
+        """Nothing to hear."""
+        raise BlockingIOError
+
     def close(self) -> None:
         """Nothing."""
 
 
-def joined() -> Joined:
+def joined(_seconds: float) -> Joined:
     """A page with no target, as while a training runs."""
     words = private(RUN)
     words[LEASE_MS] = 10_000

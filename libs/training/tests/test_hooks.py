@@ -48,10 +48,10 @@ def test_a_step_from_inside_backward_is_known_as_such(counted):
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")  # dynamo's own imports
 def test_a_compiled_step_goes_through_the_gate_and_is_compiled_once():
-    """Neither the counter, new at every call, nor the page, exchanged at the first, is a reason to compile anew."""
+    """Neither the counter, new at every call, nor the page, exchanged now and then, is a reason to compile anew."""
     joins = []
 
-    def join():
+    def join(_seconds):
         joins.append(1)
         raise ConnectionRefusedError("nobody")
 
@@ -65,7 +65,7 @@ def test_a_compiled_step_goes_through_the_gate_and_is_compiled_once():
         for _ in range(30):
             parameter.grad = torch.ones(3)
             step()
-        assert joins == [1]
+        assert joins
         assert not torch._dynamo.utils.counters["recompiles"]
         assert torch._dynamo.utils.counters["stats"]["unique_graphs"] <= 2
     finally:

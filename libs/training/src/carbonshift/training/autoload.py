@@ -1,7 +1,8 @@
 """Puts a process under control as torch is imported, or when its script asks: nothing is opened before its first step.
 
 Environment: `CARBONSHIFT_CONTROL`, the agent's socket, without which all of this is inert; `CARBONSHIFT_JOB`, the job's
-name; `CARBONSHIFT_HOOKS`, the hooks to install, all by default; and what `declaration` reads.
+name; `CARBONSHIFT_HOOKS`, the hooks to install, all by default; `CARBONSHIFT_FAIL`, `closed` where a process that waits
+shall go on only when an agent says so, by default `open`; and what `declaration` reads.
 """
 
 import os
@@ -12,18 +13,29 @@ from typing import Final, Self
 
 from carbonshift.training import framework
 from carbonshift.training.declaration import Declaration, moment
-from carbonshift.training.gate import Gate, Joined, gate, say
+from carbonshift.training.gate import Gate, gate
 from carbonshift.training.hook import registered
+from carbonshift.training.talk import say
+from carbonshift.training.tie import Joined
 from carbonshift.training.wire import JOB_NAME, Hello, ask
 
-__all__ = ["CONTROL", "HOOKS", "JOB", "Session", "autoload", "expect", "session"]
+__all__ = [
+    "CONTROL",
+    "FAIL",
+    "HOOKS",
+    "JOB",
+    "Session",
+    "autoload",
+    "expect",
+    "is_asked_to_leave",
+    "leave",
+    "session",
+]
 
 CONTROL: Final = "CARBONSHIFT_CONTROL"
 JOB: Final = "CARBONSHIFT_JOB"
 HOOKS: Final = "CARBONSHIFT_HOOKS"
-
-JOIN_SECONDS: Final = 5.0
-"""An agent that has not answered by then is none."""
+FAIL: Final = "CARBONSHIFT_FAIL"
 
 _gate: Gate | None = None
 _job: str | None = None
@@ -36,7 +48,7 @@ def autoload() -> None:
     if _gate is not None or not os.environ.get(CONTROL):
         return
     try:
-        _gate = gate(_join)
+        _gate = gate(_join, fail_closed=_fails_closed())
         _declare_environment()
         os.register_at_fork(after_in_child=_gate.forget)
         os.register_at_fork(after_in_child=_declare_environment)
@@ -101,6 +113,23 @@ def expect(remaining_steps: int) -> None:
         _gate.declare(said)
 
 
+def is_asked_to_leave() -> bool:
+    """Whether the agent wants this process to save and end; from the first time on it may."""
+    return _gate is not None and _gate.leaves()
+
+
+def leave() -> int:
+    """Say that this process has saved and is about to end; the steps it has done."""
+    return _gate.left() if _gate is not None else 0
+
+
+def _fails_closed() -> bool:
+    how = os.environ.get(FAIL) or "open"
+    if how not in ("open", "closed"):
+        say(f"{FAIL}={how[:40]!r} is neither open nor closed; it is open")
+    return how == "closed"
+
+
 def _declare_environment() -> None:
     global _script_told_steps  # noqa: PLW0603  of a forked child nothing has been said
     _script_told_steps = False
@@ -129,12 +158,12 @@ def _install(opened: Gate) -> None:
         say("not under control: no hook is installed")
 
 
-def _join() -> Joined:
+def _join(seconds: float) -> Joined:
     rank, world_size = framework.place()
     hello = Hello(job=_job or os.environ.get(JOB) or f"pid-{os.getpid()}", rank=rank, world_size=world_size)
     agent = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        agent.settimeout(JOIN_SECONDS)
+        agent.settimeout(seconds)
         agent.connect(os.environ[CONTROL])
         words = ask(agent, hello)
         agent.setblocking(False)

@@ -11,7 +11,7 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import ModuleType
 from typing import Any, Final
 
-from carbonshift.training.gate import say
+from carbonshift.training.talk import say
 
 __all__ = ["before"]
 

@@ -8,7 +8,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["inside_backward", "memory_used_bytes", "place", "synchronize", "uncompiled"]
+__all__ = [
+    "has_captured_graphs",
+    "inside_backward",
+    "meet_all_ranks",
+    "memory_used_bytes",
+    "place",
+    "synchronize",
+    "uncompiled",
+    "uses_cuda",
+]
 
 
 def uncompiled(function: Callable[[], None]) -> Callable[[], None]:
@@ -44,6 +53,24 @@ def memory_used_bytes() -> int:
     if devices:
         return sum(sys.modules["torch"].cuda.memory_allocated(index) for index in devices)
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def uses_cuda() -> bool:
+    """Whether a tensor of this process is on a CUDA device."""
+    return bool(_devices_in_use())
+
+
+def has_captured_graphs() -> bool:
+    """Whether CUDA memory lies in a pool of its own, as that of captured graphs does."""
+    pools = (segment.get("segment_pool_id", (0, 0)) for segment in sys.modules["torch"].cuda.memory_snapshot())
+    return any(tuple(pool) != (0, 0) for pool in pools)
+
+
+def meet_all_ranks() -> None:
+    """Wait until every rank of the process group is here; at once where there is none."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
 
 
 def place() -> tuple[int, int]:

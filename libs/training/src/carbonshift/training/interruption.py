@@ -1,7 +1,8 @@
 """Signals that arrive during a wait.
 
 `poll` goes on after a Python signal handler that only sets a flag (PEP 475), so a trainer that means to save and leave
-on SIGTERM would stay paused, its flag unread. The wake-up descriptor tells of the signal; handlers run as ever.
+on SIGTERM would stay paused, its flag unread. The wake-up descriptor tells of the signal; handlers run as ever, unless
+what they may look at is not in its place.
 """
 
 import os
@@ -9,10 +10,10 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Final
 
-__all__ = ["LEAVING", "Signals", "signals"]
+__all__ = ["LEAVING", "Signals", "deferred_handlers", "signals"]
 
 LEAVING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 """Signals after which a process has to be let go."""
@@ -56,3 +57,26 @@ def signals() -> Iterator[Signals]:
         finally:
             signal.set_wakeup_fd(before, warn_on_full_buffer=False)
             heard.take()
+
+
+@contextmanager
+def deferred_handlers() -> Iterator[list[int]]:
+    """Have the handlers of signals that arrive meanwhile run at the end, each once; yields those signals' numbers.
+
+    Signals that no Python code handles do what they always do: SIGTERM without a handler ends the process at once.
+    """
+    pending: list[int] = []
+    if threading.current_thread() is not threading.main_thread():  # where none are handled
+        yield pending
+        return
+    before = {number: handler for number in signal.valid_signals() if callable(handler := signal.getsignal(number))}
+    try:
+        for number in before:
+            signal.signal(number, lambda number, _frame: pending.append(number))
+        yield pending
+    finally:
+        with ExitStack() as handling:
+            for number in reversed(dict.fromkeys(pending)):
+                handling.callback(signal.raise_signal, number)
+            for number, handler in before.items():
+                signal.signal(number, handler)

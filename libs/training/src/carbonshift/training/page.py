@@ -12,17 +12,28 @@ from typing import Final
 __all__ = [
     "ACK",
     "AGREED",
+    "AWAY_BYTES",
+    "CANNOT",
     "DEADLINE_MS",
+    "DOWN_US",
     "FINAL_STEP",
     "HEARTBEAT",
+    "HOLD",
     "LEASE_MS",
+    "LEAVE",
+    "LOOK",
+    "MAY_LEAVE",
     "MEMORY_BYTES",
+    "OFFLOAD",
     "PAGE_BYTES",
+    "PARKED",
     "PROCESS_WORDS",
     "QUIET",
     "RUN",
     "STEP",
     "TARGET",
+    "TIER",
+    "UP_US",
     "USD_MICROS_PER_GPU_HOUR",
     "attach",
     "create",
@@ -41,6 +52,15 @@ LEASE_MS: Final = 2
 """Written by the agent: a heartbeat that stood still for this long, in milliseconds, ends a pause."""
 AGREED: Final = 3
 """Written by the agent: the step at which all processes of the job have arrived: synchronise the device now."""
+TIER: Final = 4
+"""Written by the agent: how a process at rest shall wait, HOLD or OFFLOAD; LEAVE before it is let go, to leave."""
+
+HOLD: Final = 0
+"""All stays on the device."""
+OFFLOAD: Final = 1
+"""Parameters, gradients and optimizer state are in host memory meanwhile."""
+LEAVE: Final = 2
+"""It saves what it needs to begin again, where its script says it can, and ends."""
 
 STEP: Final = 16
 """Written by the process: optimizer steps done, counted from its first one."""
@@ -56,6 +76,20 @@ DEADLINE_MS: Final = 21
 """Written by the process: when it has to be done, in milliseconds since 1970 UTC; 0 is none."""
 USD_MICROS_PER_GPU_HOUR: Final = 22
 """Written by the process: what an hour of a GPU is worth, in millionths of a dollar; 0 is unknown."""
+LOOK: Final = 23
+"""Written by the process: the step at which it next looks whether its agent is still there."""
+PARKED: Final = 24
+"""Written by the process: the tier that it has reached; LEAVE once it has saved."""
+CANNOT: Final = 25
+"""Written by the process: the tiers that it has tried and cannot reach, 1 << tier each."""
+DOWN_US: Final = 26
+"""Written by the process: how long it last took to reach a tier deeper than HOLD, in microseconds."""
+UP_US: Final = 27
+"""Written by the process: how long it last took to come back from there, in microseconds."""
+AWAY_BYTES: Final = 28
+"""Written by the process: what it holds in host memory instead of on its devices."""
+MAY_LEAVE: Final = 29
+"""Written by the process: 1 where its script says where it can leave."""
 
 PROCESS_WORDS: Final = range(16, 32)
 
