@@ -73,6 +73,7 @@ def keeps_its_word(name: str) -> None:
         told(device)
         if device.energy_basis is EnergyBasis.MODELLED:  # a real board's limit is not for a contract test to change
             limited(device)
+            slowed(device)
 
 
 def told(device: Device) -> None:
@@ -81,6 +82,8 @@ def told(device: Device) -> None:
     assert device.name
     assert 0 < device.min_limit_w <= device.default_limit_w <= device.max_limit_w
     assert device.persistent in (None, False, True)
+    assert device.can_slow in (False, True)
+    assert device.epoch >= 0
     for load in Load:
         device.note_load(load)
         power_w = device.power_w()
@@ -101,4 +104,17 @@ def limited(device: Device) -> None:
         with suppress(CapRefusedError):
             device.set_power_limit_w(outside_w)
         assert device.min_limit_w - 1.0 <= device.power_limit_w() <= device.max_limit_w + 1.0
+    assert device.set_power_limit_w(found_w) == pytest.approx(found_w, abs=1.0)
+
+
+def slowed(device: Device) -> None:
+    """Clocks that can be lowered can be freed, whatever its limit is meanwhile; where they cannot be it says so."""
+    found_w = device.power_limit_w()
+    if not device.can_slow:
+        with pytest.raises(CapRefusedError):
+            device.slow_down()
+        return
+    device.slow_down()
+    assert device.set_power_limit_w(device.min_limit_w) == pytest.approx(device.min_limit_w, abs=1.0)
+    device.speed_up()
     assert device.set_power_limit_w(found_w) == pytest.approx(found_w, abs=1.0)

@@ -28,12 +28,17 @@ from carbonshift.gpu_worker.limits import GuardedLimits
 
 PATIENCE_SECONDS = 60.0
 LEASE_SECONDS = 2.0
+LOWEST_MHZ = 300
+CLOCKS = pytest.mark.parametrize("clocks", ["free", "slow"])
+SET, LOCK, FREE = (
+    f"nvmlDevice{name}" for name in ("SetPowerManagementLimit", "SetGpuLockedClocks", "ResetGpuLockedClocks")
+)
 
 
 @contextmanager
-def capping(driver, folder):
+def capping(driver, folder, clocks="free"):
     """An agent that has begun to cap."""
-    with driver.capping_agent(folder, LEASE_SECONDS) as process:
+    with driver.capping_agent(folder, LEASE_SECONDS, clocks=clocks) as process:
         assert process.stdout.readline() == "ready\n"
         assert process.stdout.readline() == "capped\n"
         yield process
@@ -47,9 +52,14 @@ def until(found):
 
 
 def given_back(driver, folder):
-    """Every board has the limit it had, and no file says that there is something to give back."""
-    limits = [board.limit_mw for board in driver.state.board[: driver.state.boards]]
-    return set(limits) == {650_000} and not list(folder.glob("*"))
+    """Every board has the limit it had, its clocks are free, and no file says that there is something to give back."""
+    boards = driver.state.board[: driver.state.boards]
+    found = {(board.limit_mw, board.locked_high_mhz) for board in boards}
+    return found == {(650_000, 0)} and not list(folder.glob("*"))
+
+
+def slowed(driver):
+    return all(board.locked_high_mhz == LOWEST_MHZ for board in driver.state.board[: driver.state.boards])
 
 
 @pytest.fixture
@@ -57,29 +67,36 @@ def folder(tmp_path):
     return tmp_path / "captured"
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_whatever_ends_the_agent_the_limits_are_back(fake_nvml, folder, how):
+@pytest.mark.parametrize(
+    ("how", "clocks"),
+    [(signal.SIGKILL, "free"), (signal.SIGKILL, "slow"), (signal.SIGTERM, "free"), (signal.SIGINT, "free")],
+)
+def test_whatever_ends_the_agent_limits_and_clocks_are_back(fake_nvml, folder, how, clocks):
     driver = fake_nvml({}, {})
-    with capping(driver, folder) as process:
+    with capping(driver, folder, clocks) as process:
+        assert slowed(driver) == (clocks == "slow")
         process.send_signal(how)
         process.wait(PATIENCE_SECONDS)
     until(lambda: given_back(driver, folder))
 
 
-def test_an_agent_that_hangs_loses_its_limits_after_the_lease_and_may_go_on(fake_nvml, folder):
+@CLOCKS
+def test_an_agent_that_hangs_loses_its_limits_after_the_lease_and_may_go_on(fake_nvml, folder, clocks):
     driver = fake_nvml()
-    with capping(driver, folder) as process:
+    with capping(driver, folder, clocks) as process:
         process.send_signal(signal.SIGSTOP)
         until(lambda: given_back(driver, folder))
         process.send_signal(signal.SIGCONT)
         until(lambda: not given_back(driver, folder))
+        until(lambda: slowed(driver) == (clocks == "slow"))  # it has heard that they were freed
         process.kill()
     until(lambda: given_back(driver, folder))
 
 
-def test_both_killed_the_next_agent_s_guard_restores_first(fake_nvml, folder, freeze):
+@CLOCKS
+def test_both_killed_the_next_agent_s_guard_restores_first(fake_nvml, folder, freeze, clocks):
     driver = fake_nvml()
-    with capping(driver, folder) as process:
+    with capping(driver, folder, clocks) as process:
         guards = {call.pid for call in driver.calls("nvmlDeviceSetPowerManagementLimit")}
         assert process.pid not in guards
         freeze(process)
@@ -87,23 +104,30 @@ def test_both_killed_the_next_agent_s_guard_restores_first(fake_nvml, folder, fr
             os.kill(pid, signal.SIGKILL)
         process.kill()
     assert driver.board().limit_mw != 650_000
-    assert list(folder.iterdir())
-    sets = len(driver.calls("nvmlDeviceSetPowerManagementLimit"))
+    assert slowed(driver) == (clocks == "slow")
+    assert len(list(folder.iterdir())) == 1 + slowed(driver)
+    before = len(driver.calls())
+    freed = [(FREE, 0)] if slowed(driver) else []
     with driver.capping_agent(folder, LEASE_SECONDS) as process:
         assert process.stdout.readline() == "ready\n"
-        assert driver.calls("nvmlDeviceSetPowerManagementLimit")[sets].argument == 650_000
+        changes = [(call.function, call.argument) for call in driver.calls()[before:] if call.function != "nvmlInit"]
+        assert changes[: 1 + len(freed)] == [(SET, 650_000), *freed]
         process.kill()
     until(lambda: given_back(driver, folder))
 
 
-def test_a_guard_that_is_killed_is_replaced_and_the_new_one_gives_back_first(fake_nvml, folder):
+@CLOCKS
+def test_a_guard_that_is_killed_is_replaced_and_the_new_one_gives_back_first(fake_nvml, folder, clocks):
     driver = fake_nvml()
-    with capping(driver, folder) as process:
+    with capping(driver, folder, clocks) as process:
         (guard,) = {call.pid for call in driver.calls("nvmlDeviceSetPowerManagementLimit")}
         os.kill(guard, signal.SIGKILL)
         until(lambda: {call.pid for call in driver.calls("nvmlDeviceSetPowerManagementLimit")} - {guard})
         first = next(call for call in driver.calls("nvmlDeviceSetPowerManagementLimit") if call.pid != guard)
         assert first.argument == 650_000
+        if clocks == "slow":
+            until(lambda: [call.function for call in driver.calls() if call.pid == first.pid].count(LOCK))
+            assert [call.function for call in driver.calls() if call.pid == first.pid][2] == FREE  # after init and set
         process.kill()
     until(lambda: given_back(driver, folder))
 
@@ -130,11 +154,12 @@ async def test_a_lost_board_keeps_no_other_from_its_limit_when_the_guard_is_repl
 
 
 async def test_what_is_left_on_a_board_that_is_driven_no_more_is_undone_too(nvml_here, folder, monkeypatch):
-    driver = nvml_here({}, {"limit_mw": 300_000})
+    driver = nvml_here({}, {"limit_mw": 300_000}, {"locked_high_mhz": LOWEST_MHZ})
     CapturedLimits(folder).capture(driver.uuid(1), 650.0)
+    CapturedLimits(folder).note_slowed(driver.uuid(2))
     for name, value in driver.env.items():
         monkeypatch.setenv(name, value)
-    (first, _) = NvmlBackend().discover()
+    (first, *_) = NvmlBackend().discover()
     limits = GuardedLimits("nvml", [first], folder, lease_seconds=LEASE_SECONDS, restored=lambda *_: None)
     assert await limits.start() == {driver.uuid(0): None}
     assert given_back(driver, folder)
@@ -173,7 +198,7 @@ def test_killed_at_random_moments_the_limit_is_back_every_time(fake_nvml, folder
     driver.state.set_delay_us = 3_000
     moments = random.Random(5)
     for _ in range(5):
-        with driver.capping_agent(folder, LEASE_SECONDS) as process:
+        with driver.capping_agent(folder, LEASE_SECONDS, clocks="both") as process:
             assert process.stdout.readline() == "ready\n"
             time.sleep(moments.uniform(0, 0.05))
             process.kill()

@@ -233,6 +233,64 @@ def test_a_board_older_than_volta_lists_clocks_that_cannot_be_locked(nvml_here):
     pynvml.nvmlLib.nvmlDeviceGetArchitecture = signature(architecture)
     assert one(driver).rung is Rung.PAUSE_ONLY
 
+    assert not one(driver).can_slow
+
+
+@pytest.mark.parametrize("board", [{}, LAPTOP], ids=["limit", "nominal"])
+def test_clocks_are_locked_at_the_lowest_and_freed(nvml_here, board):
+    driver = nvml_here(board)
+    device = one(driver)
+    limit_w = device.power_limit_w()
+    assert device.can_slow
+    device.slow_down()
+    assert (driver.board().locked_low_mhz, driver.board().locked_high_mhz) == (300, 300)
+    assert device.power_limit_w() == limit_w
+    device.speed_up()
+    assert driver.board().locked_high_mhz == 0
+    (report,) = NvmlBackend().inspect()
+    assert report.slows is MAY
+
+
+@pytest.mark.parametrize(
+    "board",
+    [{"clocks": 0}, LAPTOP | {"clocks": 0}, {"virtualization": 2}],
+    ids=["no clocks", "a laptop's", "vGPU"],
+)
+def test_a_board_without_clocks_to_lock_cannot_be_slowed(nvml_here, board):
+    driver = nvml_here(board)
+    device = one(driver)
+    assert not device.can_slow
+    with pytest.raises(CapRefusedError, match="no clocks"):
+        device.slow_down()
+    assert not driver.calls("nvmlDeviceSetGpuLockedClocks")
+    (report,) = NvmlBackend().inspect()
+    assert not report.slows
+
+
+@pytest.mark.parametrize("board", [{}, LAPTOP], ids=["limit", "nominal"])
+@pytest.mark.parametrize(("code", "error"), [(3, CapRefusedError), (4, CapRefusedError), (999, DeviceTroubleError)])
+def test_clocks_that_are_refused_are_told_from_those_that_may_be_had(nvml_here, board, code, error):
+    driver = nvml_here(board)
+    device = one(driver)
+    driver.fail("nvmlDeviceSetGpuLockedClocks", code)
+    driver.fail("nvmlDeviceResetGpuLockedClocks", code)
+    for ask in (device.slow_down, device.speed_up):
+        with pytest.raises(error, match="refused"):
+            ask()
+
+
+def test_a_reload_while_clocks_are_low_leaves_a_nominal_limit_to_be_set(nvml_here):
+    driver = nvml_here(LAPTOP)
+    device = one(driver)
+    epoch = device.epoch
+    device.slow_down()
+    pynvml.nvmlShutdown()
+    driver.reload()
+    device.set_power_limit_w(80.0)
+    assert (driver.board().locked_high_mhz, device.epoch) == (1_260, epoch + 1)
+    device.speed_up()
+    assert driver.board().locked_high_mhz == 1_260
+
 
 def test_a_fixed_limit_leaves_the_clocks(nvml_here):
     assert one(nvml_here(FIXED | {"clocks": 1})).rung is Rung.LOCKED_CLOCKS
@@ -495,10 +553,10 @@ def test_the_doctor_shows_every_board_in_80_columns_and_all_of_it_to_programs(fa
     for number in range(4):
         assert driver.uuid(number) in shown
     words = " ".join(shown.split())
-    for told in ("obeys 500", "range 200-700", "MIG yes", "parts 3", "observe only", "nvidia-smi -pm 1"):
+    for told in ("obeys 500", "range 200-700", "low clocks", "MIG yes", "parts 3", "observe only", "nvidia-smi -pm 1"):
         assert told in words
     findings = json.loads(python(DOCTOR, "doctor", "--json", env=env))
     boards = [found["detail"] for found in findings if found["detail"] and found["detail"]["backend"] == "nvml"]
     assert [board["uuid"] for board in boards] == [driver.uuid(number) for number in range(4)]
-    assert {"persistent", "divides", "instances", "process_ids", "lacks", "energy_basis"} <= boards[0].keys()
+    assert {"persistent", "divides", "instances", "process_ids", "lacks", "energy_basis", "slows"} <= boards[0].keys()
     assert all(found["remedy"] for found in findings if found["verdict"] != "ok")

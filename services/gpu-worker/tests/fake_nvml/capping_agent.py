@@ -1,6 +1,6 @@
-"""The part of an agent that sets limits, with its guard, capping every board without pause: to be killed.
+"""The part of an agent that sets limits and clocks, with its guard, capping every board without pause: to be killed.
 
-python capping_agent.py FOLDER LEASE_SECONDS
+python capping_agent.py FOLDER LEASE_SECONDS free|slow|both
 """
 
 import asyncio
@@ -19,8 +19,17 @@ def say(word: str) -> None:
     sys.stdout.flush()
 
 
-async def main(folder: str, lease_seconds: str) -> None:
-    """Says `ready` once it has its guard, and `capped` once after the first caps."""
+async def drive(limits: GuardedLimits, uuid: str, clocks: str) -> None:
+    """A cap, and what `clocks` says."""
+    await limits.cap(uuid, random.uniform(200, 640))
+    if clocks != "free" and uuid not in limits.slowed:
+        await limits.slow_down(uuid)
+    elif clocks == "both":
+        await limits.speed_up(uuid)
+
+
+async def main(folder: str, lease_seconds: str, clocks: str) -> None:
+    """Says `ready` once it has its guard, and `capped` once after the first caps and locks."""
     devices = NvmlBackend().discover()
     limits = GuardedLimits("nvml", devices, Path(folder), lease_seconds=float(lease_seconds), restored=lambda *_: None)
     await limits.start()
@@ -28,7 +37,7 @@ async def main(folder: str, lease_seconds: str) -> None:
     capped = False
     while True:
         try:
-            await asyncio.gather(*(limits.cap(device.uuid, random.uniform(200, 640)) for device in devices))
+            await asyncio.gather(*(drive(limits, device.uuid, clocks) for device in devices))
             if not capped:
                 say("capped")
             capped = True

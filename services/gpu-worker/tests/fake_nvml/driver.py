@@ -89,11 +89,14 @@ class FakeNvml:
             for name, value in (values | H100 | given).items():
                 setattr(board, name, value.encode() if isinstance(value, str) else value)
 
-    def capping_agent(self, folder: Path, lease_seconds: float) -> subprocess.Popen[str]:
-        """One that caps every board without pause, its captured limits in `folder`."""
+    def capping_agent(self, folder: Path, lease_seconds: float, *, clocks: str = "free") -> subprocess.Popen[str]:
+        """One that caps every board without pause, its captured limits in `folder`.
+
+        Clocks are left `free`, locked once (`slow`), or locked and freed without pause (`both`).
+        """
         script = Path(__file__).with_name("capping_agent.py")
         return subprocess.Popen(
-            [sys.executable, str(script), str(folder), str(lease_seconds)],
+            [sys.executable, str(script), str(folder), str(lease_seconds), clocks],
             env=os.environ | self.env,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -139,7 +139,7 @@ def _device_table(reports: list[DeviceReport]) -> Table:
         table.add_row(
             number,
             "\n".join(filter(None, (escape(report.name), report.pci_bus_id, f"by {report.backend}"))),
-            f"{report.rung}\nclocks {'lockable' if report.locks_clocks else 'fixed'}",
+            f"{report.rung}\nclocks {'lockable' if report.locks_clocks else 'fixed'}\nlow clocks {YES[report.slows]}",
             f"now {_w(report.power_limit_w)}\n"
             f"obeys {_w(report.enforced_limit_w)}\n"
             f"boots at {_w(report.default_limit_w)}\n"

@@ -1,6 +1,7 @@
-"""One board in this worker's hands: its limit as we know it, and its meter."""
+"""One board in this worker's hands: its limit and clocks as we know them, and its meter."""
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from carbonshift.common.energy_basis import EnergyBasis
 from carbonshift.gpu_worker.devices.device import Device
 from carbonshift.gpu_worker.errors import (
     CapRefusedError,
+    CapturedLimitError,
     DeviceTroubleError,
     ForeignLimitError,
     GuardError,
@@ -23,6 +25,8 @@ from carbonshift.gpu_worker.obeyed import Cap
 from carbonshift.gpu_worker.setpoint import BoardRange
 
 __all__ = ["Board", "Reading"]
+
+log = logging.getLogger(__name__)
 
 SHORTEST_MEAN_SECONDS = 0.5
 """Energy counters move every 10 to 100 ms: over less the mean power is noise."""
@@ -65,6 +69,9 @@ class Board:
         self._capped = self._doubted = False
         self._asked_w = self._set_w = 0.0  # the last cap, and what the driver made of it
         self._capped_at_seconds = -float("inf")
+        self._may_be_slowed = True  # by an earlier run: what is left of that the guard knows
+        self._owes_clocks = self._refuses_clocks = False
+        self._slowed_in_epoch: int | None = None  # of the driver; None once that was loaded anew
         self._whole = self.range = _range_of(device)
         self._looked_at_seconds: float | None = None
         self._counter: tuple[float, float] | None = None  # J and monotonic seconds at the last look
@@ -91,8 +98,8 @@ class Board:
 
     @property
     def capped(self) -> bool:
-        """Whether there is a limit to give back."""
-        return self._capped
+        """Whether there is something to give back, a limit or clocks."""
+        return self._capped or self._owes_clocks
 
     @property
     def ceiling_w(self) -> float:
@@ -139,24 +146,82 @@ class Board:
             return Cap(change=change, asked_w=self._asked_w, enforced_w=await asyncio.to_thread(self._obeyed_w))
         return None
 
+    @property
+    def can_slow(self) -> bool:
+        """Whether its clocks can be locked at their lowest; not once the driver has refused to lock or free them."""
+        return self.device.can_slow and not self._refuses_clocks
+
+    @property
+    def slowed(self) -> bool:
+        """Whether they are, as far as is known: not once the guard, or a driver loaded anew, has freed them."""
+        return self.device.uuid in self._limits.slowed and self._slowed_in_epoch == self.device.epoch
+
+    async def slow_down(self) -> float | None:
+        """Lock the clocks at the lowest, that being safe on disk before; its cap stands, and may be changed, meanwhile.
+
+        Not for a board on which anything computes.
+
+        Returns: the seconds that the driver took; None where they are locked already, or cannot be.
+
+        Raises: CapRefusedError, once; DeviceTroubleError, GuardError, after which they may be locked all the same.
+        """
+        if self.slowed or not self.can_slow:
+            return None
+        before = self._owes_clocks
+        self._owes_clocks = self._may_be_slowed = True
+        try:
+            seconds = await self._limits.slow_down(self.device.uuid)
+        except CapRefusedError:
+            self._owes_clocks, self._refuses_clocks = before, True
+            raise
+        except CapturedLimitError as error:
+            self._owes_clocks = before
+            raise GuardError(error.problem, error.remedy) from error
+        self._slowed_in_epoch = self.device.epoch
+        return seconds
+
+    async def speed_up(self) -> float | None:
+        """Free the clocks, or lock them as the cap says where that is one of clocks.
+
+        Call it before training goes on, whatever `slowed` says: where nobody knows whether they are locked they are
+        freed too.
+
+        Returns: the seconds that the driver took; None where nothing is locked.
+
+        Raises: CapRefusedError, DeviceTroubleError, GuardError; they then stay to be freed.
+        """
+        if not self._may_be_slowed:
+            return None
+        try:
+            seconds = await self._limits.speed_up(self.device.uuid)
+        except CapRefusedError:
+            self._refuses_clocks = True
+            raise
+        except CapturedLimitError as error:  # which is no reason for training to wait
+            log.warning("%s", error)
+            return None
+        self._may_be_slowed = self._owes_clocks = False
+        return seconds
+
     async def restore(self) -> LimitChange | None:
-        """Give back the captured limit, exactly; None where it stood already, or somebody else's does.
+        """Give back the captured limit, exactly, and the clocks; None where it stood already, or somebody else's does.
 
         Raises: CapRefusedError, DeviceTroubleError, GuardError; it then stays to be given back.
         """
-        if not self._capped:
+        if not self.capped:
             return None
         try:
             change = await self._limits.restore(self.device.uuid)
         except ForeignLimitError as error:
             self._yield_to(error.stands_w)
             change = None
+        self._may_be_slowed = self._owes_clocks = False
         self.note_restored(change)
         return change
 
     def note_restored(self, change: LimitChange | None) -> None:
         """The limit has been given back."""
-        if not self.foreign:
+        if not self.foreign and (change or self._capped):
             self.limit_w = change.to_w if change else self.captured_w
         self._capped = self.foreign = self._doubted = False
         self.range = self._whole
@@ -273,6 +338,8 @@ class Board:
             seconds = (now - self.meter.at).total_seconds()
         self.energy_basis = self.device.energy_basis
         before, self._counter = self._counter, self._look(self._counter)
+        if before and self._counter and self._counter[0] < before[0]:
+            self._slowed_in_epoch = None
         if live and self._counter:
             return (_counted_j(before, self._counter) if before else 0.0), 0.0
         if before and self._counter and self._counter[1] - before[1] >= SHORTEST_MEAN_SECONDS:

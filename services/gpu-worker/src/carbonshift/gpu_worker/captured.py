@@ -1,8 +1,9 @@
-"""The limit found on a board before the first cap, on disk until it has been restored."""
+"""What is to be undone on a board, on disk until it is: its limit before the first cap, clocks that were lowered."""
 
 import json
 import math
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +14,7 @@ __all__ = ["CapturedLimits"]
 
 
 class CapturedLimits:
-    """One file a board, named by its UUID; a file that is there says that the board may still be capped."""
+    """A file a board that may still be capped, one more where its clocks may still be lowered; named by its UUID."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -27,21 +28,45 @@ class CapturedLimits:
 
         Raises: CapturedLimitError.
         """
-        path = self._path(uuid)
         try:
-            if path.exists():
-                return
-            self._folder.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(".part")
-            with part.open("w", encoding="utf-8") as file:
-                json.dump({"uuid": uuid, "limit_w": limit_w, "nominal": nominal}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-            self._sync_folder()
+            self._keep(self._path(uuid), {"uuid": uuid, "limit_w": limit_w, "nominal": nominal})
         except OSError as error:
             raise CapturedLimitError(
                 f"the limit of {uuid} cannot be kept safe, so none is set: {error}", f"make {self._folder} writable"
+            ) from error
+
+    def note_slowed(self, uuid: str) -> None:
+        """The clocks of `uuid` are about to be lowered; on the disk before this returns. Raises: CapturedLimitError."""
+        try:
+            self._keep(self._clocks_path(uuid), {"uuid": uuid})
+        except OSError as error:
+            raise CapturedLimitError(
+                f"that the clocks of {uuid} are lowered cannot be kept safe, so they are not: {error}",
+                f"make {self._folder} writable",
+            ) from error
+
+    def slowed(self, uuid: str) -> bool:
+        """Whether its clocks may still be lowered: that there is a file says so, whatever is in it.
+
+        Raises: CapturedLimitError.
+        """
+        path = self._clocks_path(uuid)
+        try:
+            return path.exists()
+        except OSError as error:
+            raise CapturedLimitError(
+                f"{path} does not say whether {uuid} still has its clocks lowered: {error}",
+                f"make {self._folder} readable",
+            ) from error
+
+    def forget_slowed(self, uuid: str) -> None:
+        """The clocks are as they should be. Raises: CapturedLimitError."""
+        try:
+            self._forget(self._clocks_path(uuid))
+        except OSError as error:
+            raise CapturedLimitError(
+                f"{uuid} has its clocks back, and its file stays, which would free them once more: {error}",
+                f"make {self._folder} writable",
             ) from error
 
     @property
@@ -88,9 +113,7 @@ class CapturedLimits:
     def forget(self, uuid: str) -> None:
         """The limit is restored: nothing is left to go back to. Raises: CapturedLimitError."""
         try:
-            self._path(uuid).unlink(missing_ok=True)
-            if self._folder.exists():
-                self._sync_folder()
+            self._forget(self._path(uuid))
         except OSError as error:
             raise CapturedLimitError(
                 f"{uuid} has its limit back, and its file stays, which would give it back once more: {error}",
@@ -99,6 +122,27 @@ class CapturedLimits:
 
     def _path(self, uuid: str) -> Path:
         return board_file(self._folder, uuid)
+
+    def _clocks_path(self, uuid: str) -> Path:
+        return self._path(uuid).with_suffix(".clocks.json")
+
+    def _keep(self, path: Path, what: Mapping[str, object]) -> None:
+        """Unless something is kept there."""
+        if path.exists():
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        with part.open("w", encoding="utf-8") as file:
+            json.dump(what, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        self._sync_folder()
+
+    def _forget(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        if self._folder.exists():
+            self._sync_folder()
 
     def _sync_folder(self) -> None:
         """A rename is on the disk once its folder is."""

@@ -6,8 +6,9 @@ a thread of its own, as one that hangs in its driver shall not keep the others f
 
 A message is one JSON object. Agent: `{"do": "beat"}`, and `{"id": 1, "do": "cap" | "restore", "uuid": ..., "limit_w":
 ..., "nominal": false}`, which is answered by `{"id": 1, "change": [from_w, to_w] | null}` or `{"id": 1, "error": ...,
-"problem": ..., "remedy": ..., "stands_w": ...}`. Guard, unasked: `{"ready": {uuid: change | null}}` or `{"error": ...}`
-first, and `{"restored": uuid, "change": ...}` where the lease ran out.
+"problem": ..., "remedy": ..., "stands_w": ...}`; to `"do": "slow_down" | "speed_up"` it says `"seconds": ... | null` in
+place of the change. Guard, unasked: `{"ready": {uuid: change | null}}` or `{"error": ...}` first, and `{"restored":
+uuid, "change": ...}` where the lease ran out. Giving back frees clocks that were locked to slow a board down.
 """
 
 import argparse
@@ -62,10 +63,13 @@ class _Board(threading.Thread):
 
     def open(self) -> LimitChange | None:
         """Undo what an earlier run has left. Raises: as `Keeper.open`; DeviceTroubleError where it is not seen now."""
+        return self._opened()[1]
+
+    def _opened(self) -> tuple[Keeper, LimitChange | None]:
         keeper = self._find()
         change = keeper.open()
         self._keeper = keeper
-        return change
+        return keeper, change
 
     def ask(self, message: Message | None) -> None:
         """Do what `message` says; None = the agent is gone: give back and end."""
@@ -89,15 +93,17 @@ class _Board(threading.Thread):
     def _answered(self, message: Message) -> Message:
         answer: Message = {"id": message["id"]} if "id" in message else {"restored": self._uuid}
         try:
-            change = self._cap(message) if message["do"] == "cap" else self._restore()
+            return answer | self._done(message)
         except CarbonShiftError as error:
             return answer | _told(error)
-        return answer | {"change": _pair(change)}
 
-    def _cap(self, message: Message) -> LimitChange | None:
-        if self._keeper is None:
-            self.open()
-        return self._keeper.cap(message["limit_w"], nominal=message["nominal"]) if self._keeper else None
+    def _done(self, message: Message) -> Message:
+        if message["do"] == "restore":
+            return {"change": _pair(self._restore())}
+        keeper = self._keeper or self._opened()[0]
+        if message["do"] == "cap":
+            return {"change": _pair(keeper.cap(message["limit_w"], nominal=message["nominal"]))}
+        return {"seconds": keeper.slow_down() if message["do"] == "slow_down" else keeper.speed_up()}
 
     def _restore(self) -> LimitChange | None:
         return self._keeper.restore() if self._keeper else self.open()

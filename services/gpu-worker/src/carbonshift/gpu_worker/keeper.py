@@ -1,10 +1,14 @@
-"""Caps one board and gives back what it had: the only writer of its limit. For stdlib and a driver alone."""
+"""Caps one board, lowers its clocks, and gives back what it had: their only writer. For stdlib and a driver alone."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from carbonshift.common.errors import CarbonShiftError
 from carbonshift.gpu_worker.captured import CapturedLimits
 from carbonshift.gpu_worker.errors import (
+    CapRefusedError,
     DeviceTroubleError,
     ForeignLimitError,
     LeverChangedError,
@@ -29,7 +33,10 @@ class LimitChange:
 
 
 class Keeper:
-    """What stood before the first cap is on the disk before that cap is set, and stays there until it stands again."""
+    """What stood before the first cap is on the disk before that cap is set, and stays there until it stands again.
+
+    So it is with clocks; what they were before nobody tells, so given back means free.
+    """
 
     def __init__(self, device: "Device", captured: CapturedLimits, *, may_raise: bool = False) -> None:
         self.device, self._captured, self._may_raise = device, captured, may_raise
@@ -38,19 +45,30 @@ class Keeper:
         self._ours_w: tuple[float, ...] = ()
         """Our cap, as it was read back; both where it is not known whether one was set, none where an ended run did."""
         self._energy_j: float | None = None
+        self._slowed = False
+        """Whether its clocks may be lowered."""
 
     def open(self) -> LimitChange | None:
         """Undo what a run that has ended left behind, by the lever that it was done with.
 
         Raises: CapturedLimitError, CapRefusedError, DeviceTroubleError; then what is to be given back stays on disk.
         """
+        self._slowed = self._captured.slowed(self.device.uuid)
+        try:
+            self._captured_w = self._left_over_w()
+        except CarbonShiftError:
+            self.speed_up()  # whatever has become of its limit
+            raise
+        return self.restore()
+
+    def _left_over_w(self) -> float | None:
+        """What an ended run has not given back, by the lever that it was done with."""
         if self._captured.left_nominal(self.device.uuid) and self.device.tells_limit:
             self._lock_clocks_instead()
         left_w = self._captured.left_over(self.device.uuid)
         if left_w is not None and not self.device.min_limit_w - SAME_W <= left_w <= self.device.max_limit_w + SAME_W:
             raise self._captured.refusal(self.device.uuid, f"{left_w:g} W is not in its range")
-        self._captured_w = left_w
-        return self.restore()
+        return left_w
 
     def cap(self, limit_w: float, *, nominal: bool = False) -> LimitChange | None:
         """Set `limit_w`, unless it may be raised at most what was captured; None where it stands already.
@@ -86,12 +104,51 @@ class Keeper:
         self._ours_w = (set_w,)
         return LimitChange(from_w=stands_w, to_w=set_w)
 
+    def slow_down(self) -> float:
+        """Lock the clocks at the lowest, also where they may be; the seconds that the driver took.
+
+        Raises: CapRefusedError, after which they are as before; DeviceTroubleError, after which they may be locked;
+            CapturedLimitError.
+        """
+        self._captured.note_slowed(self.device.uuid)
+        before, self._slowed = self._slowed, True
+        try:
+            return _seconds(self.device.slow_down)
+        except CapRefusedError:
+            if not before:
+                self._forget_slowed()
+            raise
+
+    def speed_up(self) -> float | None:
+        """Free the clocks that were locked here, or that an ended run has locked; the seconds that the driver took.
+
+        Raises: CapRefusedError, DeviceTroubleError, after which they are still to be freed; CapturedLimitError where
+            they are free.
+        """
+        if not self._slowed:
+            return None
+        seconds = _seconds(self.device.speed_up)
+        self._forget_slowed()
+        return seconds
+
+    def _forget_slowed(self) -> None:
+        self._captured.forget_slowed(self.device.uuid)
+        self._slowed = False
+
     def restore(self) -> LimitChange | None:
         """Set the captured limit, exactly, and have nothing left to give back; None where it stands, or nothing was.
+
+        The clocks are given back too, whatever becomes of the limit.
 
         Raises: ForeignLimitError where somebody else has set another limit since: that is left to stand, and nothing
             is left to give back; CapRefusedError, DeviceTroubleError, after which there still is.
         """
+        try:
+            return self._restore_limit()
+        finally:
+            self.speed_up()
+
+    def _restore_limit(self) -> LimitChange | None:
         if self._captured_w is None:
             return None
         stands_w = self.device.power_limit_w()
@@ -118,7 +175,7 @@ class Keeper:
     def _agree(self, *, nominal: bool) -> None:
         """By the lever that is meant. Raises: LeverChangedError where an ended run has found that it is another one."""
         if nominal and self.device.tells_limit:  # an ended guard has found out, and its agent knows
-            self.restore()
+            self._restore_limit()
             self._lock_clocks_instead()
         elif not nominal and not self.device.tells_limit:
             raise _lever_changed(self.device.uuid)
@@ -162,6 +219,12 @@ class Keeper:
     def _forget(self) -> None:
         self._captured.forget(self.device.uuid)
         self._captured_w, self._ours_w = None, ()
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    began_seconds = time.monotonic()
+    work()
+    return time.monotonic() - began_seconds
 
 
 def _lever_changed(uuid: str) -> LeverChangedError:

@@ -1,4 +1,4 @@
-"""Who sets the limits of boards and gives them back: a guard process, or this one where limits end with it."""
+"""Who sets the limits and clocks of boards and gives them back: a guard process, or this one where they end with it."""
 
 import asyncio
 import json
@@ -52,16 +52,24 @@ log = logging.getLogger(__name__)
 
 
 class Limits(Protocol):
-    """The only writer of the limits of some boards."""
+    """The only writer of the limits and clocks of some boards."""
 
     caps: Counter[str]
     """How many caps of each board have been set: what was given back before the last one does not count."""
+    slowed: set[str]
+    """Boards whose clocks are locked at their lowest, by what was heard last."""
 
     async def start(self) -> Mapping[str, LimitChange | CarbonShiftError | None]:
         """Undo what an earlier run left; by board what that came to. Raises CarbonShiftError."""
 
     async def cap(self, uuid: str, limit_w: float, *, nominal: bool = False) -> LimitChange | None:
         """As `Keeper.cap`. Raises GuardError besides."""
+
+    async def slow_down(self, uuid: str) -> float:
+        """As `Keeper.slow_down`. Raises GuardError besides."""
+
+    async def speed_up(self, uuid: str) -> float | None:
+        """As `Keeper.speed_up`. Raises GuardError besides."""
 
     async def restore(self, uuid: str) -> LimitChange | None:
         """As `Keeper.restore`. Raises GuardError besides."""
@@ -76,6 +84,7 @@ class OwnLimits:
     def __init__(self, devices: Sequence[Device], folder: Path, *, may_raise: bool = False) -> None:
         captured = CapturedLimits(folder)
         self.caps: Counter[str] = Counter()
+        self.slowed: set[str] = set()
         self._keepers = {device.uuid: Keeper(device, captured, may_raise=may_raise) for device in devices}
 
     async def start(self) -> Mapping[str, LimitChange | CarbonShiftError | None]:
@@ -86,8 +95,20 @@ class OwnLimits:
         """At once."""
         return await asyncio.to_thread(self._keepers[uuid].cap, limit_w, nominal=nominal)
 
+    async def slow_down(self, uuid: str) -> float:
+        """At once."""
+        seconds = await asyncio.to_thread(self._keepers[uuid].slow_down)
+        self.slowed.add(uuid)
+        return seconds
+
+    async def speed_up(self, uuid: str) -> float | None:
+        """At once."""
+        self.slowed.discard(uuid)
+        return await asyncio.to_thread(self._keepers[uuid].speed_up)
+
     async def restore(self, uuid: str) -> LimitChange | None:
         """At once."""
+        self.slowed.discard(uuid)
         return await asyncio.to_thread(self._keepers[uuid].restore)
 
     async def close(self) -> None:
@@ -112,9 +133,11 @@ class GuardedLimits:
         self._process: asyncio.subprocess.Process | None = None
         self._socket: socket.socket | None = None
         self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self._caps_asked: dict[int, str] = {}
+        self._unheard: dict[int, tuple[str, str]] = {}
+        """What was asked, and of which board, until it is answered or the guard has ended."""
         self._numbers = count()
         self.caps: Counter[str] = Counter()
+        self.slowed: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> Mapping[str, LimitChange | CarbonShiftError | None]:
@@ -129,11 +152,22 @@ class GuardedLimits:
 
     async def cap(self, uuid: str, limit_w: float, *, nominal: bool = False) -> LimitChange | None:
         """By the guard."""
-        return await self._ask({"do": "cap", "uuid": uuid, "limit_w": limit_w, "nominal": nominal})
+        told = await self._ask({"do": "cap", "uuid": uuid, "limit_w": limit_w, "nominal": nominal})
+        return _change(told["change"])
+
+    async def slow_down(self, uuid: str) -> float:
+        """By the guard."""
+        told = await self._ask({"do": "slow_down", "uuid": uuid})
+        return float(told["seconds"])
+
+    async def speed_up(self, uuid: str) -> float | None:
+        """By the guard."""
+        told = await self._ask({"do": "speed_up", "uuid": uuid})
+        return None if told["seconds"] is None else float(told["seconds"])
 
     async def restore(self, uuid: str) -> LimitChange | None:
         """By the guard."""
-        return await self._ask({"do": "restore", "uuid": uuid})
+        return _change((await self._ask({"do": "restore", "uuid": uuid}))["change"])
 
     async def close(self) -> None:
         """Hang up: the guard gives back what is not yet, and ends."""
@@ -183,25 +217,23 @@ class GuardedLimits:
             uuid: _error(told) if isinstance(told, dict) else _change(told) for uuid, told in message["ready"].items()
         }
 
-    async def _ask(self, message: dict[str, Any]) -> LimitChange | None:
+    async def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
         number = next(self._numbers)
-        if message["do"] == "cap":
-            self._caps_asked[number] = message["uuid"]
+        self._unheard[number] = message["do"], message["uuid"]
         answer = self._asked[number] = asyncio.get_running_loop().create_future()
         try:
             await self._send(message | {"id": number})
             async with asyncio.timeout(ANSWER_SECONDS):
-                told = await answer
+                told: dict[str, Any] = await answer
         except TimeoutError as error:
             raise DeviceTroubleError(
                 f"{message['uuid']} has not answered within {ANSWER_SECONDS:g} s", "see dmesg for Xid errors"
             ) from error
         finally:
             del self._asked[number]
-            self._caps_asked.pop(number, None)
         if "error" in told:
             raise _error(told)
-        return _change(told["change"])
+        return told
 
     async def _send(self, message: dict[str, Any]) -> None:
         if self._socket is None:
@@ -241,13 +273,19 @@ class GuardedLimits:
 
     def _hear(self, message: dict[str, Any]) -> None:
         if "restored" in message:
+            self.slowed.discard(message["restored"])
             if "error" in message:
                 log.warning("%s", _error(message))
             else:
                 self._restored(message["restored"], _change(message["change"]), "lease")
             return
-        if uuid := self._caps_asked.get(message["id"]):
+        did, uuid = self._unheard.pop(message["id"])
+        if did == "cap":
             self.caps[uuid] += 1
+        elif did == "slow_down" and "error" not in message:
+            self.slowed.add(uuid)
+        elif did != "slow_down":
+            self.slowed.discard(uuid)
         if (waiting := self._asked.get(message["id"])) and not waiting.done():
             waiting.set_result(message)
 
@@ -259,14 +297,17 @@ class GuardedLimits:
         for waiting in self._asked.values():
             if not waiting.done():
                 waiting.set_result(lost)
+        self._unheard.clear()
         log.error("the guard has ended: another is started, which first gives back the limits")
         try:
             left = await self._start_guard()
         except CarbonShiftError as error:
             log.critical("%s", error)
             await asyncio.to_thread(self._give_back)
+            self.slowed.clear()
             await asyncio.sleep(RESTART_SECONDS)
             return
+        self.slowed.clear()  # what could not be freed is, before anything else is done to that board
         for uuid, told in left.items():
             if isinstance(told, CarbonShiftError):
                 log.warning("%s", told)

@@ -75,6 +75,26 @@ class Device(Protocol):
         Raises: CapRefusedError where it will not be had, DeviceTroubleError where it may the next time.
         """
 
+    @property
+    def can_slow(self) -> bool:
+        """Whether its clocks can be locked at their lowest, as far as is known untried. Takes no driver's time."""
+
+    @property
+    def epoch(self) -> int:
+        """Moves on once its driver was found loaded anew, which frees its clocks. Takes no driver's time."""
+
+    def slow_down(self) -> None:
+        """Lock its clocks at their lowest. Limits can be set meanwhile; nominal ones hold from `speed_up` on.
+
+        Raises: CapRefusedError where they cannot be locked, DeviceTroubleError where they may be the next time.
+        """
+
+    def speed_up(self) -> None:
+        """Free its clocks, or lock them as its limit says where that is clocks.
+
+        Raises: as `slow_down`.
+        """
+
     def without_limit(self) -> "Device | None":
         """The same board by its clocks, where its limit turns out not to be settable; None where they are not either.
 

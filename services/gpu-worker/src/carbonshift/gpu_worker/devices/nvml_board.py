@@ -26,6 +26,7 @@ VOLTA = 5
 """The first architecture whose clocks can be locked; older boards list clocks too."""
 MAY_NOT = "run the worker with CAP_SYS_ADMIN (a container: --cap-add SYS_ADMIN), not the training; until then it pauses"
 SET_LIMIT = "nvmlDeviceSetPowerManagementLimit"
+LOCK_CLOCKS, FREE_CLOCKS = "nvmlDeviceSetGpuLockedClocks", "nvmlDeviceResetGpuLockedClocks"
 UNINITIALIZED, INVALID_ARGUMENT, NOT_SUPPORTED, NO_PERMISSION, FUNCTION_NOT_FOUND = 1, 2, 3, 4, 13
 STALE = frozenset({UNINITIALIZED, INVALID_ARGUMENT})
 """Return codes of a handle from before the driver, or its persistence mode on some boards, changed."""
@@ -49,6 +50,11 @@ class NvmlBoard:
         pci = self.told("nvmlDeviceGetPciInfo")
         self.pci_bus_id = None if pci is None else _text(pci.busId)
         self._counts = True
+
+    @property
+    def epoch(self) -> int:
+        """Of the driver, as this board has met it."""
+        return self._epoch
 
     @property
     def energy_basis(self) -> EnergyBasis:
@@ -187,6 +193,9 @@ class NvmlDevice(NvmlBoard):
         self.min_limit_w, self.max_limit_w, self.default_limit_w = self._limits_w()
         self.curve = scaled(RESNET18_V100, self.default_limit_w / REFERENCE_LIMIT_W)
         self.rung = self._lever()
+        clocks_mhz = [] if self.is_virtual else self.lockable_mhz
+        self._lowest_mhz = clocks_mhz[0] if len(clocks_mhz) > 1 else None
+        self._slowed_in_epoch: int | None = None
 
     def _limits_w(self) -> tuple[float, float, float]:
         """Lowest, highest and default limit."""
@@ -214,13 +223,34 @@ class NvmlDevice(NvmlBoard):
         self._set(f"{limit_w:.0f} W", SET_LIMIT, limit_mw)
         return self.power_limit_w()
 
+    @property
+    def can_slow(self) -> bool:
+        """Where it is more than paused, and has clocks to lock."""
+        return self._lowest_mhz is not None and self.rung in (Rung.POWER_LIMIT, Rung.LOCKED_CLOCKS)
+
+    def slow_down(self) -> None:
+        """Whoever locked them before us has to do so again: nobody tells how."""
+        if not self.can_slow:
+            raise CapRefusedError(f"{self.uuid} has no clocks to lock", "nothing to do: it is parked as it is")
+        self._set(f"{self._lowest_mhz} MHz", LOCK_CLOCKS, self._lowest_mhz, self._lowest_mhz)
+        self._slowed_in_epoch = self._epoch
+
+    def speed_up(self) -> None:
+        """A power limit is no matter of clocks."""
+        self._set("free clocks", FREE_CLOCKS)
+        self._slowed_in_epoch = None
+
     def without_limit(self) -> "NominalNvmlDevice | None":
         """In shares of the limit that it boots with, the same for agent and guard; what stands may change meanwhile."""
         clocks_mhz = self.lockable_mhz
         if not clocks_mhz or self.is_virtual:
             return None
         counts = not self.energy_stands_still
-        other = NominalNvmlDevice(self._link, self.uuid, self._handle, self.default_limit_w, clocks_mhz, counts=counts)
+        other = NominalNvmlDevice(
+            *(self._link, self.uuid, self._handle, self.default_limit_w, clocks_mhz),
+            counts=counts,
+            slowed_in_epoch=self._slowed_in_epoch,
+        )
         return other if other.rung is Rung.LOCKED_CLOCKS else None
 
 
@@ -234,13 +264,21 @@ class NominalNvmlDevice(NvmlDevice):
     tells_limit = False
 
     def __init__(
-        self, link: NvmlLink, uuid: str, handle: Any, free_w: float, clocks_mhz: list[int], *, counts: bool = True
+        self,
+        link: NvmlLink,
+        uuid: str,
+        handle: Any,
+        free_w: float,
+        clocks_mhz: list[int],
+        *,
+        counts: bool = True,
+        slowed_in_epoch: int | None = None,
     ) -> None:
         self._free_w = self._nominal_w = free_w
         self._clocks_mhz = [mhz for mhz in clocks_mhz if mhz >= LOWEST_CLOCK_SHARE * clocks_mhz[-1]]
         self._set_in_epoch = link.epoch
         super().__init__(link, uuid, handle)
-        self._counts = counts
+        self._counts, self._slowed_in_epoch = counts, slowed_in_epoch
 
     def _limits_w(self) -> tuple[float, float, float]:
         lowest_share = self._clocks_mhz[0] / self._clocks_mhz[-1] if self._clocks_mhz else 1.0
@@ -259,16 +297,31 @@ class NominalNvmlDevice(NvmlDevice):
 
     def set_power_limit_w(self, limit_w: float) -> float:
         """Lock the highest clock that is in the share of the highest one that `limit_w` is of the highest limit."""
-        if limit_w >= self._free_w or not self._clocks_mhz:
-            self._set("free clocks", "nvmlDeviceResetGpuLockedClocks")
-            self._nominal_w = self._free_w
-        else:
-            wished_mhz = limit_w / self._free_w * self._clocks_mhz[-1]
-            mhz = max((clock for clock in self._clocks_mhz if clock <= wished_mhz + 0.5), default=self._clocks_mhz[0])
-            self._set(f"{mhz} MHz", "nvmlDeviceSetGpuLockedClocks", 0, mhz)
-            self._nominal_w = self._free_w * mhz / self._clocks_mhz[-1]
+        mhz = self._clock_mhz(limit_w)
+        self.power_limit_w()  # after it the epoch is the driver's
+        if self._slowed_in_epoch != self._epoch:
+            self._lock(mhz)
+        self._nominal_w = self._free_w if mhz is None else self._free_w * mhz / self._clocks_mhz[-1]
         self._set_in_epoch = self._epoch
         return self._nominal_w
+
+    def speed_up(self) -> None:
+        """To what its limit says, as that stands by now."""
+        self._lock(self._clock_mhz(self.power_limit_w()))
+        self._slowed_in_epoch = None
+
+    def _clock_mhz(self, limit_w: float) -> int | None:
+        """The highest clock that `limit_w` lets it have; None = free."""
+        if limit_w >= self._free_w or not self._clocks_mhz:
+            return None
+        wished_mhz = limit_w / self._free_w * self._clocks_mhz[-1]
+        return max((clock for clock in self._clocks_mhz if clock <= wished_mhz + 0.5), default=self._clocks_mhz[0])
+
+    def _lock(self, mhz: int | None) -> None:
+        if mhz is None:
+            self._set("free clocks", FREE_CLOCKS)
+        else:
+            self._set(f"{mhz} MHz", LOCK_CLOCKS, 0, mhz)
 
 
 def open_board(link: NvmlLink, uuid: str, handle: Any) -> NvmlBoard:

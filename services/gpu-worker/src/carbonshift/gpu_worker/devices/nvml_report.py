@@ -59,6 +59,7 @@ def report_of(backend: str, board: NvmlBoard) -> DeviceReport:
             nominal=isinstance(board, NominalNvmlDevice),
             min_limit_w=board.min_limit_w,
             max_limit_w=board.max_limit_w,
+            slows=may and board.can_slow,
             default_limit_w=board.default_limit_w,
         )
     lacks = (*_levers(board, may=may), *_energy(report, board), *_limits(report))

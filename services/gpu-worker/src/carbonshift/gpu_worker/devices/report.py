@@ -57,6 +57,8 @@ class DeviceReport:
     """As asked for, by whomever; the enforced one is what it obeys."""
     enforced_limit_w: float | None = None
     locks_clocks: bool = False
+    slows: bool = False
+    """Whether this process can lower its clocks while training on it is parked."""
     persistent: bool | None = None
     """Whether its limit outlives its last client."""
     divides: bool | None = None

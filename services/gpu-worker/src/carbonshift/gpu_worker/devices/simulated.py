@@ -21,6 +21,8 @@ class SimulatedDevice:
     pci_bus_id = None
     tells_limit = True
     persistent = None
+    can_slow = False
+    epoch = 0
 
     def __init__(self, uuid: str, curve: PowerCurve = RESNET18_V100) -> None:
         self.uuid, self.curve = uuid, curve
@@ -61,6 +63,13 @@ class SimulatedDevice:
             )
         self._limit_w = limit_w
         return limit_w
+
+    def slow_down(self) -> None:
+        """It has no clocks: nobody knows what low ones would save on it."""
+        raise CapRefusedError(f"{self.uuid} has no clocks", "nothing to do: it is parked as it is")
+
+    def speed_up(self) -> None:
+        """It has no clocks."""
 
     def memory_used_bytes(self) -> None:
         """It has no memory."""
