@@ -9,6 +9,7 @@ import pynvml
 import pytest
 
 from carbonshift.gpu_worker.board import Board
+from carbonshift.gpu_worker.captured import CapturedLimits
 from carbonshift.gpu_worker.devices.nvml import NvmlBackend
 from carbonshift.gpu_worker.devices.simulated import SimulatedDevice
 from carbonshift.gpu_worker.errors import CapRefusedError, DeviceTroubleError, GuardError, LeverChangedError
@@ -32,8 +33,10 @@ async def boarded(nvml_here, folder, monkeypatch):
     """The one board of a driver, its guard, and what that has given back unasked."""
     opened = []
 
-    async def board_of(given=None, lease_seconds=10.0):
+    async def board_of(given=None, lease_seconds=10.0, fails=()):
         driver = nvml_here(given or {})
+        for function, code in fails:
+            driver.fail(function, code, times=1)
         for name, value in driver.env.items():
             monkeypatch.setenv(name, value)
         (device,) = NvmlBackend().discover()
@@ -142,13 +145,19 @@ async def test_clocks_that_cannot_be_freed_now_stay_to_be_freed(boarded, folder)
 
 
 async def test_what_could_not_be_freed_as_the_agent_started_is_freed_before_training_goes_on(boarded, folder):
-    folder.mkdir()
-    (folder / "left.clocks.json").write_text('{"uuid": "left"}')
-    driver, board, _, _ = await boarded({"uuid": "left", "locked_high_mhz": LOWEST_MHZ, "takes_limits": 1})
-    assert driver.board().locked_high_mhz == 0
+    CapturedLimits(folder).note_slowed("GPU-left")
+    left = {"uuid": "GPU-left", "locked_high_mhz": LOWEST_MHZ}
+    driver, board, _, _ = await boarded(left, fails=[(FREE, pynvml.NVML_ERROR_UNKNOWN)])
+    assert locked(driver)
+    assert not board.slowed
+    assert await board.speed_up() is None  # as the guard opens the board
+    assert (driver.board().locked_high_mhz, list(folder.iterdir())) == (0, [])
+
+
+async def test_what_a_replaced_guard_could_not_free_is_freed_before_training_goes_on(boarded, folder):
+    driver, board, limits, _ = await boarded()
     await board.slow_down()
     driver.fail(FREE, pynvml.NVML_ERROR_UNKNOWN, times=1)
-    limits = board._limits
     os.kill(limits._process.pid, signal.SIGKILL)
     async with asyncio.timeout(PATIENCE_SECONDS):
         while limits.slowed:
