@@ -183,10 +183,13 @@ async def test_a_guard_that_is_replaced_has_freed_the_clocks_and_they_may_be_loc
 
 async def test_without_a_guard_nothing_is_slowed(boarded):
     driver, board, limits, _ = await boarded()
+    await board.slow_down()
     await limits.close()
+    assert (board.slowed, driver.board().locked_high_mhz) == (False, 0)
     with pytest.raises(GuardError):
         await board.slow_down()
-    assert not driver.calls(LOCK)
+    assert len(driver.calls(LOCK)) == 1
+    assert not limits._unheard
 
 
 async def test_an_agent_that_hung_beyond_the_lease_hears_that_clocks_were_freed(boarded):
@@ -236,3 +239,18 @@ async def test_a_folder_that_cannot_be_written_to_is_nobody_to_give_clocks_back(
     with pytest.raises(GuardError, match="kept safe"):
         await board.slow_down()
     assert (board.slowed, board.can_slow, board.capped, driver.calls(LOCK)) == (False, True, False, [])
+
+
+async def test_clocks_of_which_nobody_knows_whether_they_were_locked_are_freed_all_the_same(
+    boarded, folder, monkeypatch
+):
+    """The driver locks them, later than anybody waits."""
+    driver, board, limits, _ = await boarded()
+    driver.fail(LOCK, 0, times=1, delay_seconds=0.5)
+    with monkeypatch.context() as patch:
+        patch.setattr("carbonshift.gpu_worker.limits.ANSWER_SECONDS", 0.1)
+        with pytest.raises(DeviceTroubleError, match="has not answered"):
+            await board.slow_down()
+    assert (board.slowed, board.capped) == (False, True)
+    assert await board.speed_up() >= 0.0
+    assert (driver.board().locked_high_mhz, list(folder.iterdir()), limits.slowed) == (0, [], set())
