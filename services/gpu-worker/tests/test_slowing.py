@@ -9,6 +9,7 @@ import pynvml
 import pytest
 
 from carbonshift.gpu_worker.board import Board
+from carbonshift.gpu_worker.captured import CapturedLimits
 from carbonshift.gpu_worker.devices.nvml import NvmlBackend
 from carbonshift.gpu_worker.devices.simulated import SimulatedDevice
 from carbonshift.gpu_worker.errors import CapRefusedError, DeviceTroubleError, GuardError, LeverChangedError
@@ -32,8 +33,10 @@ async def boarded(nvml_here, folder, monkeypatch):
     """The one board of a driver, its guard, and what that has given back unasked."""
     opened = []
 
-    async def board_of(given=None, lease_seconds=10.0):
+    async def board_of(given=None, lease_seconds=10.0, fails=()):
         driver = nvml_here(given or {})
+        for function, code in fails:
+            driver.fail(function, code, times=1)
         for name, value in driver.env.items():
             monkeypatch.setenv(name, value)
         (device,) = NvmlBackend().discover()
@@ -142,13 +145,19 @@ async def test_clocks_that_cannot_be_freed_now_stay_to_be_freed(boarded, folder)
 
 
 async def test_what_could_not_be_freed_as_the_agent_started_is_freed_before_training_goes_on(boarded, folder):
-    folder.mkdir()
-    (folder / "left.clocks.json").write_text('{"uuid": "left"}')
-    driver, board, _, _ = await boarded({"uuid": "left", "locked_high_mhz": LOWEST_MHZ, "takes_limits": 1})
-    assert driver.board().locked_high_mhz == 0
+    CapturedLimits(folder).note_slowed("GPU-left")
+    left = {"uuid": "GPU-left", "locked_high_mhz": LOWEST_MHZ}
+    driver, board, _, _ = await boarded(left, fails=[(FREE, pynvml.NVML_ERROR_UNKNOWN)])
+    assert locked(driver)
+    assert not board.slowed
+    assert await board.speed_up() is None  # as the guard opens the board
+    assert (driver.board().locked_high_mhz, list(folder.iterdir())) == (0, [])
+
+
+async def test_what_a_replaced_guard_could_not_free_is_freed_before_training_goes_on(boarded, folder):
+    driver, board, limits, _ = await boarded()
     await board.slow_down()
     driver.fail(FREE, pynvml.NVML_ERROR_UNKNOWN, times=1)
-    limits = board._limits
     os.kill(limits._process.pid, signal.SIGKILL)
     async with asyncio.timeout(PATIENCE_SECONDS):
         while limits.slowed:
@@ -174,10 +183,13 @@ async def test_a_guard_that_is_replaced_has_freed_the_clocks_and_they_may_be_loc
 
 async def test_without_a_guard_nothing_is_slowed(boarded):
     driver, board, limits, _ = await boarded()
+    await board.slow_down()
     await limits.close()
+    assert (board.slowed, driver.board().locked_high_mhz) == (False, 0)
     with pytest.raises(GuardError):
         await board.slow_down()
-    assert not driver.calls(LOCK)
+    assert len(driver.calls(LOCK)) == 1
+    assert not limits._unheard
 
 
 async def test_an_agent_that_hung_beyond_the_lease_hears_that_clocks_were_freed(boarded):
@@ -227,3 +239,18 @@ async def test_a_folder_that_cannot_be_written_to_is_nobody_to_give_clocks_back(
     with pytest.raises(GuardError, match="kept safe"):
         await board.slow_down()
     assert (board.slowed, board.can_slow, board.capped, driver.calls(LOCK)) == (False, True, False, [])
+
+
+async def test_clocks_of_which_nobody_knows_whether_they_were_locked_are_freed_all_the_same(
+    boarded, folder, monkeypatch
+):
+    """The driver locks them, later than anybody waits."""
+    driver, board, limits, _ = await boarded()
+    driver.fail(LOCK, 0, times=1, delay_seconds=0.5)
+    with monkeypatch.context() as patch:
+        patch.setattr("carbonshift.gpu_worker.limits.ANSWER_SECONDS", 0.1)
+        with pytest.raises(DeviceTroubleError, match="has not answered"):
+            await board.slow_down()
+    assert (board.slowed, board.capped) == (False, True)
+    assert await board.speed_up() >= 0.0
+    assert (driver.board().locked_high_mhz, list(folder.iterdir()), limits.slowed) == (0, [], set())

@@ -179,6 +179,7 @@ class GuardedLimits:
             self._socket = None
         if self._process is not None:
             await self._process.wait()
+        self.slowed.clear()
 
     async def _start_guard(self) -> Mapping[str, LimitChange | CarbonShiftError | None]:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -229,6 +230,9 @@ class GuardedLimits:
             raise DeviceTroubleError(
                 f"{message['uuid']} has not answered within {ANSWER_SECONDS:g} s", "see dmesg for Xid errors"
             ) from error
+        except GuardError:  # it was not even asked
+            self._unheard.pop(number, None)
+            raise
         finally:
             del self._asked[number]
         if "error" in told:
@@ -279,7 +283,7 @@ class GuardedLimits:
             else:
                 self._restored(message["restored"], _change(message["change"]), "lease")
             return
-        did, uuid = self._unheard.pop(message["id"])
+        did, uuid = self._unheard.pop(message["id"], ("", ""))
         if did == "cap":
             self.caps[uuid] += 1
         elif did == "slow_down" and "error" not in message:
