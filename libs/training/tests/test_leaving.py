@@ -27,7 +27,7 @@ def test_asked_to_leave_it_saves_after_the_step_it_waited_at_and_ends(agent, loo
     assert (process.returncode, out) == (LEFT_CODE, "saved 2\n")
     assert err == "carbonshift: left the device after 2 steps; to be begun again\n"
     assert agent.words[PARKED] == LEAVE
-    assert (tmp_path / "left").read_text() == "2"
+    assert (tmp_path / "left").read_text() == "2 job"
 
 
 def test_a_script_that_cannot_be_left_stops_at_the_next_step_instead(agent, loop, tmp_path):

@@ -1,6 +1,7 @@
 """A training of several ranks over gloo: `ranks.py DDP|FSDP STEPS FOLDER [TIMEOUT_SECONDS]`.
 
 Rank 0 writes its losses and a digest of all parameters to FOLDER/result once done; the exit code may be gloo's own.
+Each rank begins where FOLDER/RANK.pt says, if there is one, and may be left at the end of each iteration.
 """
 
 import hashlib
@@ -12,6 +13,8 @@ import torch
 from torch import distributed
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
+
+from carbonshift.training import leave_if_asked
 
 
 def main() -> None:
@@ -33,7 +36,18 @@ def main() -> None:
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     torch.manual_seed(rank)
     losses = []
-    for _ in range(steps):
+    saved = folder / f"{rank}.pt"
+
+    def save() -> None:
+        kept = [trained.state_dict(), optimizer.state_dict(), schedule.state_dict(), torch.get_rng_state(), losses]
+        torch.save(kept, saved)
+
+    if saved.exists():
+        *states, random, losses = torch.load(saved, weights_only=False)
+        for one, state in zip((trained, optimizer, schedule), states, strict=True):
+            one.load_state_dict(state)
+        torch.set_rng_state(random)
+    for _ in range(len(losses), steps):
         batch = torch.randn(16, 32)
         loss = (trained(batch) - batch.sum(1, keepdim=True)).square().mean()
         optimizer.zero_grad()
@@ -41,6 +55,7 @@ def main() -> None:
         optimizer.step()
         schedule.step()
         losses.append(loss.item())
+        leave_if_asked(save)
     digest = hashlib.sha256(repr(losses).encode())
     for parameter in trained.parameters():
         whole = parameter.full_tensor() if kind == "FSDP" else parameter

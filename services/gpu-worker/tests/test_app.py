@@ -44,9 +44,9 @@ from carbonshift.training.launch import training_environment
 PARKED_W = 43.0
 LOOP = """
 import os, sys
-from carbonshift.training.autoload import _join
+from carbonshift.training.autoload import join
 from carbonshift.training.gate import gate
-opened = gate(_join)
+opened = gate(join)
 while not os.path.exists(sys.argv[1]):
     opened.step_done()
 """

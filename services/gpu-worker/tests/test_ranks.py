@@ -11,6 +11,7 @@ import pytest
 
 from carbonshift.common.events import RunState
 from carbonshift.gpu_worker.errors import JobUnknownError
+from carbonshift.gpu_worker.parking import Tier
 from carbonshift.gpu_worker.training_control import TrainingControl
 from carbonshift.training.launch import training_environment
 
@@ -104,6 +105,33 @@ async def test_ranks_are_paused_at_one_step_and_end_with_the_very_parameters_of_
         assert control.jobs["ranks"].run_state is RunState.RUNNING
     assert steps == sorted(set(steps))
     assert await paused.result() == expected
+
+
+@pytest.mark.parametrize("kind", ["DDP", "FSDP"])
+async def test_ranks_put_away_and_ranks_that_left_and_began_again_end_with_the_very_parameters(control, ranked, kind):
+    alone, parked = ranked("alone", kind, "60"), ranked("parked", kind, "60")
+    await alone.start(controlled=False)
+    expected = await alone.result()
+    await parked.start(controlled=True)
+    await parked.all_joined()
+    for _ in range(3):
+        await control.pause("ranks", 60)
+        assert await control.offload("ranks") > 0
+        assert await control.offload("ranks") is None
+        assert control.jobs["ranks"].parked is Tier.OFFLOAD
+        await control.resume("ranks")
+    receipt = await control.pause("ranks", 60)
+    await control.leave("ranks")
+    assert "ranks" not in control.jobs
+    await parked.process.communicate()
+    assert parked.process.returncode != 0
+    assert not (parked.folder / "result").exists()
+    assert {path.name for path in parked.folder.glob("*.pt")} == {"0.pt", "1.pt"}
+    assert receipt.step < 60
+    for _ in range(2):
+        await parked.change("left")
+    await parked.start(controlled=True)
+    assert await parked.result() == expected
 
 
 async def test_a_rank_that_dies_while_all_are_paused_takes_the_others_pause_with_it(control, ranked):

@@ -31,10 +31,10 @@ LOOP = """
 import os, sys
 from datetime import UTC, datetime
 sys.path[:0] = [{sources!r}]
-from carbonshift.training.autoload import _join
+from carbonshift.training.autoload import join
 from carbonshift.training.declaration import Declaration
 from carbonshift.training.gate import gate
-opened = gate(_join)
+opened = gate(join)
 deadline = datetime.fromtimestamp(1_900_000_000, UTC)
 opened.declare(Declaration(remaining_steps=1_000_000_000, deadline=deadline, usd_per_gpu_hour=2.5))
 while True:

@@ -1,6 +1,8 @@
 """`carbonshift train`: an unmodified training script under this host's worker."""
 
 import os
+import shutil
+import sys
 from typing import Annotated
 
 import typer
@@ -9,6 +11,7 @@ from carbonshift.cli.options import to_moment
 from carbonshift.common.errors import InputError
 from carbonshift.common.events.base import NAME
 from carbonshift.gpu_worker.settings import GpuWorkerSettings
+from carbonshift.training import begin_again
 from carbonshift.training.declaration import MOST_STEPS, MOST_USD, Declaration
 from carbonshift.training.launch import training_environment
 
@@ -45,10 +48,9 @@ def train(
         usd_per_gpu_hour=_usd(usd_per_gpu_hour),
     )
     environment = training_environment(GpuWorkerSettings.load().control_path, os.environ, job, declaration)
-    try:
-        os.execvpe(command[0], command, environment)
-    except OSError as error:
-        raise InputError(f"{command[0]}: {error.strerror}", "name a program that can be run") from error
+    if shutil.which(command[0]) is None:
+        raise InputError(f"{command[0]}: there is no such program", "name a program that can be run")
+    os.execve(sys.executable, [sys.executable, "-I", "-m", begin_again.__name__, *command], environment)
 
 
 def _steps(text: str | None) -> int | None:

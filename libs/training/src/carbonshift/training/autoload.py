@@ -27,8 +27,11 @@ __all__ = [
     "Session",
     "autoload",
     "expect",
+    "fails_closed",
     "is_asked_to_leave",
+    "join",
     "leave",
+    "name",
     "session",
 ]
 
@@ -48,7 +51,7 @@ def autoload() -> None:
     if _gate is not None or not os.environ.get(CONTROL):
         return
     try:
-        _gate = gate(_join, fail_closed=_fails_closed())
+        _gate = gate(join, fail_closed=fails_closed())
         _declare_environment()
         os.register_at_fork(after_in_child=_gate.forget)
         os.register_at_fork(after_in_child=_declare_environment)
@@ -113,6 +116,11 @@ def expect(remaining_steps: int) -> None:
         _gate.declare(said)
 
 
+def name() -> str:
+    """Of the job."""
+    return _job or os.environ.get(JOB) or f"pid-{os.getpid()}"
+
+
 def is_asked_to_leave() -> bool:
     """Whether the agent wants this process to save and end; from the first time on it may."""
     return _gate is not None and _gate.leaves()
@@ -123,7 +131,24 @@ def leave() -> int:
     return _gate.left() if _gate is not None else 0
 
 
-def _fails_closed() -> bool:
+def join(seconds: float, *, stands_in: bool = False) -> Joined:
+    """Join the agent, which has so many seconds to answer. Raises: OSError, ValueError, RefusedError."""
+    rank, world_size = framework.place()
+    hello = Hello(job=name(), rank=rank, world_size=world_size, stands_in=stands_in)
+    agent = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        agent.settimeout(seconds)
+        agent.connect(os.environ[CONTROL])
+        words = ask(agent, hello)
+        agent.setblocking(False)
+    except BaseException:
+        agent.close()
+        raise
+    return Joined(agent, words)
+
+
+def fails_closed() -> bool:
+    """Whether a process that waits shall go on only when an agent says so."""
     how = os.environ.get(FAIL) or "open"
     if how not in ("open", "closed"):
         say(f"{FAIL}={how[:40]!r} is neither open nor closed; it is open")
@@ -156,18 +181,3 @@ def _install(opened: Gate) -> None:
         say(f"{HOOKS} names hooks that are not installed: {', '.join(missing)}")
     if not installed:
         say("not under control: no hook is installed")
-
-
-def _join(seconds: float) -> Joined:
-    rank, world_size = framework.place()
-    hello = Hello(job=_job or os.environ.get(JOB) or f"pid-{os.getpid()}", rank=rank, world_size=world_size)
-    agent = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        agent.settimeout(seconds)
-        agent.connect(os.environ[CONTROL])
-        words = ask(agent, hello)
-        agent.setblocking(False)
-    except BaseException:
-        agent.close()
-        raise
-    return Joined(agent, words)

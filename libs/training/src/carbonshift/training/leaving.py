@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ __all__ = ["LEFT_AT", "LEFT_CODE", "leave_if_asked"]
 LEFT_CODE: Final = 75
 """The exit code of a training that has saved and wants to be begun again later. Source: EX_TEMPFAIL, sysexits.h."""
 LEFT_AT: Final = "CARBONSHIFT_LEFT_AT"
-"""Names the file to which the steps done are written by a process that leaves: for whoever begins it again."""
+"""Names the file to which a process that leaves writes the steps done and its job: for whoever begins it again."""
 
 
 def leave_if_asked(save: Callable[[], object]) -> None:
@@ -32,6 +33,7 @@ def leave_if_asked(save: Callable[[], object]) -> None:
     framework.meet_all_ranks()
     steps = autoload.leave()
     if path := os.environ.get(LEFT_AT):
-        Path(path).write_text(str(steps), encoding="ascii")
+        with suppress(OSError):  # whoever named it is gone, or on another host
+            Path(path).write_text(f"{steps} {autoload.name()}", encoding="ascii")
     say(f"left the device after {steps} steps; to be begun again")
     raise SystemExit(LEFT_CODE)

@@ -51,7 +51,9 @@ HEARTBEAT: Final = 1
 LEASE_MS: Final = 2
 """Written by the agent: a heartbeat that stood still for this long, in milliseconds, ends a pause."""
 AGREED: Final = 3
-"""Written by the agent: the step at which all processes of the job have arrived: synchronise the device now."""
+"""Written by the agent: the step at which all processes of the job have arrived: synchronise the device now.
+
+In the page of a stand-in: how often it has counted as a training that has left."""
 TIER: Final = 4
 """Written by the agent: how a process at rest shall wait, HOLD or OFFLOAD; LEAVE before it is let go, to leave."""
 

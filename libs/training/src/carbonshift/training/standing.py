@@ -30,7 +30,7 @@ from carbonshift.training.page import (
 )
 from carbonshift.training.talk import say
 
-__all__ = ["AgentGoneError", "ControlEndedError", "hear", "reraise_foreign", "stand", "tell"]
+__all__ = ["SLICE_MS", "AgentGoneError", "ControlEndedError", "hear", "reraise_foreign", "stand", "tell"]
 
 SLICE_MS: Final = 500
 """How often a waiting process looks whether the agent's heart still beats."""

@@ -13,7 +13,7 @@ from carbonshift.training.standing import AgentGoneError, ControlEndedError, hea
 from carbonshift.training.talk import say
 from carbonshift.training.wire import RefusedError
 
-__all__ = ["Join", "Joined", "Tie"]
+__all__ = ["CLOSED_LOOK_MS", "JOIN_SECONDS", "Join", "Joined", "Tie"]
 
 JOIN_SECONDS: Final = 5.0
 """An agent that has not answered by then is none."""

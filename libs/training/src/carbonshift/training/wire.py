@@ -31,6 +31,8 @@ class Hello:
     job: str
     rank: int
     world_size: int
+    stands_in: bool = False
+    """It does not train: it is to begin a training again that has left, once the agent lets that run."""
     protocol: int = PROTOCOL
 
     def line(self) -> bytes:
@@ -48,7 +50,7 @@ class Hello:
             raise ValueError(f"the job name {job!r} is not 1 to 64 letters, digits, _ or -")
         if type(rank) is not int or type(world_size) is not int or not 0 <= rank < world_size:
             raise ValueError(f"rank {rank!r} of {world_size!r} makes no sense")
-        return cls(job=job, rank=rank, world_size=world_size)
+        return cls(job=job, rank=rank, world_size=world_size, stands_in=said.get("stands_in") is True)
 
 
 def ask(agent: socket.socket, hello: Hello) -> memoryview:

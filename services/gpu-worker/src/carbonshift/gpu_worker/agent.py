@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Sequence
 from datetime import datetime
 from functools import partial
 
-from carbonshift.common.events import Event, GridState, GridTick, JobPlan, PowerTarget, WorkerTelemetry
+from carbonshift.common.events import Event, GridState, GridTick, JobPlan, PowerTarget, RunState, WorkerTelemetry
 from carbonshift.gpu_worker.board import Board
 from carbonshift.gpu_worker.books import Books
 from carbonshift.gpu_worker.crew import Crew, Holds
@@ -124,7 +124,10 @@ class Agent:
         while True:
             change = await self._control.changes.get()
             if change.kind == "joined":
-                self._boards_of[change.view.job] = await asyncio.to_thread(self._boards_with, change)
+                boards = self._boards_of[change.view.job] = await asyncio.to_thread(self._boards_with, change)
+                if change.view.run_state is RunState.PAUSED:  # by another agent: each board has to let it
+                    for uuid in boards:
+                        self._holds.add(change.view.job, uuid)
             await asyncio.gather(
                 *(worker.on_job(change) for worker in self.workers if self._computes_on(worker.uuid, change.view.job))
             )

@@ -56,6 +56,16 @@ class Crew:
         self._holds.add(job, self._uuid)
         return receipt
 
+    async def offload(self, job: str) -> int | None:
+        """As `TrainingControl.offload`."""
+        return await self._control.offload(job)
+
+    async def leave(self, job: str) -> int:
+        """As `TrainingControl.leave`; the bytes that it held."""
+        held = self._control.jobs[job].memory_used_bytes if job in self._control.jobs else 0
+        await self._control.leave(job)
+        return held
+
     async def resume(self, job: str) -> None:
         """As `TrainingControl.resume`, once no other board holds it."""
         if self._holds.release(job, self._uuid):

@@ -66,5 +66,9 @@ class PauseTimeoutError(TransientError):
     """The training did not come to rest in time, and runs on."""
 
 
+class CannotParkError(CarbonShiftError):
+    """The training, at rest, cannot be parked as deep as was asked; it stays at rest."""
+
+
 class PauseInterruptedError(CarbonShiftError):
     """The training ended, or was resumed, before the pause had come about."""

@@ -20,6 +20,7 @@ class ModelledTraining:
         view = JobView(
             job=self._job,
             pid=0,
+            pids=frozenset(),
             world_size=1,
             step=0,
             steps_per_s=None,

@@ -48,6 +48,17 @@ class Plans:
             turns += [plan.origin + (_step(plan, now) + 1) * timedelta(seconds=plan.step_seconds), plan.valid_until]
         return min(turns, default=None)
 
+    def next_run(self, job: str, run: str | None, now: datetime) -> datetime | None:
+        """The first moment from `now` on at which the plan in force has `job` run; None where it has none."""
+        plan = self._begun(job, run, now)
+        if plan is None or now >= plan.valid_until:
+            return None
+        step = _step(plan, now)
+        for later, mode in enumerate(plan.modes[step:], step):
+            if mode != "paused":
+                return max(now, plan.origin + later * timedelta(seconds=plan.step_seconds))
+        return None
+
     def _begun(self, job: str, run: str | None, now: datetime) -> JobPlan | None:
         begun = [plan for plan in self._plans.get((job, run), ()) if plan.origin <= now]
         return begun[-1] if begun else None

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from carbonshift.common.events import Name
 from carbonshift.common.settings import Settings
+from carbonshift.gpu_worker.parking import Tier
 from carbonshift.gpu_worker.setpoint import Meaning
 
 __all__ = ["GpuWorkerSettings"]
@@ -29,6 +30,11 @@ class GpuWorkerSettings(Settings):
     """`nvml`, `simulated` or any other that is installed; `auto` is nvml where it finds a board, else simulated."""
     device_uuid: str | None = None
     """The board to drive; without it every one found."""
+    parking: list[Tier] = Field(default=[Tier.HOLD, Tier.LOW_CLOCKS], min_length=1)
+    """How deep training that waits may be parked: `hold`, `low-clocks` while it does, `offload` into host memory,
+    `checkpoint` and leave. The deepest that its wait is worth is taken; one alone is taken whatever the wait."""
+    parking_memory_share: float = Field(default=0.05, gt=0, le=1)
+    """How much of a wait may go into freeing device memory and coming back, by `offload` and `checkpoint`."""
     parked_w: float | None = Field(default=None, gt=0)
     """Draw to count for a board whose training waits; without it the reference board's scaled to it."""
     setpoint: Meaning = "range"

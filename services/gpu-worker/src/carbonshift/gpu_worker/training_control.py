@@ -14,19 +14,21 @@ from typing import Literal
 from carbonshift.common.events import RunState
 from carbonshift.gpu_worker.agreement import Agreement
 from carbonshift.gpu_worker.control_socket import listener_at, peer
+from carbonshift.gpu_worker.deeper import leave, offload
 from carbonshift.gpu_worker.errors import (
     JobUnknownError,
-    PauseInterruptedError,
     PauseTimeoutError,
     SeveralProcessesError,
 )
-from carbonshift.gpu_worker.training_process import JobView, TrainingProcess
+from carbonshift.gpu_worker.training_process import JobView, TrainingProcess, demand_unbroken
 from carbonshift.training.page import (
     ACK,
     AGREED,
     HEARTBEAT,
     LEASE_MS,
+    LEAVE,
     MEMORY_BYTES,
+    PARKED,
     RUN,
     STEP,
     TARGET,
@@ -80,6 +82,8 @@ class TrainingControl:
         self._path: Path | None = None
         self._grouped = False
         self._pausing: dict[str, asyncio.Lock] = {}
+        self._leaving: dict[str, bool] = {}
+        """Whether those that are leaving have been resumed meanwhile."""
         self.changes: asyncio.Queue[JobChange] = asyncio.Queue()
         """Processes that joined and left, in order."""
 
@@ -125,6 +129,10 @@ class TrainingControl:
     async def _pause(self, job: str, timeout_seconds: float) -> PauseReceipt:
         began = time.monotonic()
         members = self._whole(job)
+        if members[0].hello.stands_in:
+            for process in members:
+                process.target(0)
+            return PauseReceipt(step=members[0].words[STEP], seconds=0.0, memory_used_bytes=0)
         try:
             async with asyncio.timeout(timeout_seconds):
                 step = await (self._at_rest(members[0]) if len(members) == 1 else self._all_at_rest(members))
@@ -146,14 +154,36 @@ class TrainingControl:
         members = self._members(job)
         if not members:
             raise self._unknown(job)
+        if job in self._leaving:
+            self._leaving[job] = True
         _release(members)
+
+    async def offload(self, job: str) -> int | None:
+        """As `deeper.offload`. Raises: JobUnknownError and SeveralProcessesError besides."""
+        async with self._pausing.setdefault(job, asyncio.Lock()):
+            return await offload(self._whole(job))
+
+    async def leave(self, job: str) -> None:
+        """As `deeper.leave`; whoever stands in for the job begins it again.
+
+        It cannot be called off: a rank that saves must not be left alone. Resumed meanwhile it is begun again at once.
+
+        Raises: JobUnknownError and SeveralProcessesError besides.
+        """
+        async with self._pausing.setdefault(job, asyncio.Lock()):
+            members = self._whole(job)
+            self._leaving[job] = False
+            try:
+                await leave(members)
+            finally:
+                del self._leaving[job]
 
     async def _at_rest(self, process: TrainingProcess) -> int:
         """The step at which `process` has come to rest. Arrived, agreed, quiet; one process agrees with itself."""
         words, releases = process.words, process.releases
         while True:
             process.look.clear()
-            _demand_unbroken([process], [releases])
+            demand_unbroken([process], [releases])
             if process.quiet:
                 return words[ACK]
             if words[TARGET] == RUN and not words[ACK]:  # else it is about to leave the pause before this one
@@ -166,7 +196,7 @@ class TrainingControl:
         """The one step at which `members` have come to rest."""
         agreement, releases = Agreement(), [process.releases for process in members]
         while True:
-            _demand_unbroken(members, releases)
+            demand_unbroken(members, releases)
             acks = [process.words[ACK] for process in members]
             if all(process.quiet for process in members) and len(set(acks)) == 1:
                 return acks[0]
@@ -198,10 +228,11 @@ class TrainingControl:
         return members
 
     def _members(self, job: str) -> list[TrainingProcess]:
-        return sorted((p for p in self._processes if p.hello.job == job), key=lambda p: p.hello.rank)
+        mine = (process for process in self._processes if process.hello.job == job and process.stands)
+        return sorted(mine, key=lambda process: process.hello.rank)
 
     def _names(self) -> Iterator[str]:
-        return iter(dict.fromkeys(process.hello.job for process in self._processes))
+        return iter(dict.fromkeys(process.hello.job for process in self._processes if process.stands))
 
     def _unknown(self, job: str) -> JobUnknownError:
         known = ", ".join(self._names()) or "none"
@@ -229,8 +260,7 @@ class TrainingControl:
                 async with asyncio.timeout(GREETING_SECONDS):
                     process = await self._greet(connection)
                     await loop.sock_recv(connection, MESSAGE_BYTES)  # its words stand in the page now
-                self._processes.append(process)
-                self._note("joined", process)
+                self._enter(process)
                 while await loop.sock_recv(connection, MESSAGE_BYTES):
                     process.look.set()
             except (OSError, ValueError, TimeoutError) as error:  # a reset is an end too: it died with bytes unread
@@ -238,11 +268,32 @@ class TrainingControl:
                     self._turn_away(connection, error)
             finally:
                 if process in self._processes:
-                    self._processes.remove(process)
-                    process.here = False
-                    process.look.set()
-                    _release(self._members(process.hello.job))  # without it they would wait for it in vain
-                    self._note("left", process)
+                    self._part_from(process)
+
+    def _enter(self, process: TrainingProcess) -> None:
+        for other in self._members(process.hello.job):
+            other.stands = not other.hello.stands_in or process.hello.stands_in
+        if process.hello.stands_in and process.words[PARKED] == LEAVE and not self._members(process.hello.job):
+            process.stand(released=False)  # it stood in with an agent before this one
+        self._processes.append(process)
+        if process.stands:
+            self._note("joined", process)
+
+    def _part_from(self, process: TrainingProcess) -> None:
+        self._processes.remove(process)
+        process.here = False
+        process.look.set()
+        if not process.stands:
+            return
+        job = process.hello.job
+        rest = self._members(job)
+        if job not in self._leaving:
+            _release(rest)  # without it they would wait for it in vain
+        elif not rest and process.words[PARKED] == LEAVE:
+            for other in self._processes:
+                if other.hello.job == job and other.uid == process.uid:
+                    other.stand_in_for(process, released=self._leaving[job])
+        self._note("left", process)
 
     async def _greet(self, connection: socket.socket) -> TrainingProcess:
         """Let a process join. Raises OSError, and ValueError with the reason to turn it away."""
@@ -301,19 +352,16 @@ def _view(members: Sequence[TrainingProcess]) -> JobView:
     lowest = members[0].view(len(members))
     if not all(process.quiet for process in members):
         lowest = replace(lowest, run_state=RunState.RUNNING)
-    return replace(lowest, memory_used_bytes=sum(process.words[MEMORY_BYTES] for process in members))
+    if not lowest.cannot_offload:
+        lowest = replace(lowest, cannot_offload=any(process.view(1).cannot_offload for process in members))
+    return replace(
+        lowest,
+        pids=frozenset(process.pid for process in members),
+        memory_used_bytes=sum(process.words[MEMORY_BYTES] for process in members),
+    )
 
 
 def _release(members: Iterable[TrainingProcess]) -> None:
     """Let them go, and call off whatever pause is under way."""
     for process in members:
         process.release()
-
-
-def _demand_unbroken(members: Sequence[TrainingProcess], releases: Sequence[int]) -> None:
-    """Raise PauseInterruptedError where one of `members` has gone, or was released since."""
-    job = members[0].hello.job
-    if not all(process.here for process in members):
-        raise PauseInterruptedError(f"job {job} ended during the pause", "nothing is left to pause")
-    if [process.releases for process in members] != list(releases):
-        raise PauseInterruptedError(f"job {job} was resumed meanwhile", "pause it again if need be")

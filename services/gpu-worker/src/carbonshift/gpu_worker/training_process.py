@@ -4,28 +4,43 @@ import asyncio
 import logging
 import socket
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from carbonshift.common.events import RunState
+from carbonshift.gpu_worker.errors import PauseInterruptedError
+from carbonshift.gpu_worker.parking import Tier
 from carbonshift.training.page import (
     ACK,
     AGREED,
+    CANNOT,
     DEADLINE_MS,
+    DOWN_US,
     FINAL_STEP,
+    HOLD,
+    LEAVE,
+    MAY_LEAVE,
     MEMORY_BYTES,
+    OFFLOAD,
+    PARKED,
+    PROCESS_WORDS,
     QUIET,
     RUN,
     STEP,
     TARGET,
+    TIER,
+    UP_US,
     USD_MICROS_PER_GPU_HOUR,
 )
 from carbonshift.training.wire import Hello
 
-__all__ = ["JobView", "TrainingProcess"]
+__all__ = ["JobView", "TrainingProcess", "demand_unbroken"]
 
 SAMPLES = 16
 """The pace is taken over the last so many heartbeats that saw a new step."""
+
+TIERS = {HOLD: Tier.HOLD, OFFLOAD: Tier.OFFLOAD, LEAVE: Tier.CHECKPOINT}
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +52,8 @@ class JobView:
     job: str
     pid: int
     """As this agent's pid namespace has it."""
+    pids: frozenset[int]
+    """Of all its processes here."""
     world_size: int
     """The processes the job says it has, or those seen here if they are more."""
     step: int
@@ -50,6 +67,14 @@ class JobView:
     remaining_steps: int | None
     deadline: datetime | None
     usd_per_gpu_hour: float | None
+    parked: Tier = Tier.HOLD
+    """The tier that it has reached in its pause, but for the clocks, which are its board's."""
+    may_leave: bool = False
+    """Whether its script says where it can be left, so that CHECKPOINT can be reached."""
+    cannot_offload: bool = True
+    """Whether OFFLOAD cannot be reached: it was tried, or there is nothing that could be moved."""
+    offload_seconds: float | None = None
+    """What the last way into OFFLOAD and back took; None before there was one."""
 
 
 class TrainingProcess:
@@ -58,6 +83,8 @@ class TrainingProcess:
     def __init__(self, hello: Hello, pid: int, uid: int, connection: socket.socket, words: memoryview) -> None:
         self.hello, self.pid, self.uid, self.connection, self.words = hello, pid, uid, connection, words
         self.here = True
+        self.stands = not hello.stands_in
+        """Whether it counts as its job: a stand-in does once its training has left, and until it is back."""
         self.releases = 0
         self.look = asyncio.Event()
         """Set when something may have changed: a byte came, the process left, somebody resumed it."""
@@ -66,12 +93,34 @@ class TrainingProcess:
     @property
     def quiet(self) -> bool:
         words = self.words
+        if self.hello.stands_in:  # it has no step to come to
+            return words[TARGET] != RUN
         return words[TARGET] != RUN and words[QUIET] != 0 and words[QUIET] == words[ACK]
 
     def release(self) -> None:
-        """Let it go, and call off whatever pause is under way."""
+        """Let it go, and call off whatever pause is under way; one that is leaving leaves."""
         self.releases += 1
+        if self.words[TIER] != LEAVE:
+            self.words[TIER] = HOLD
         self.target(RUN)
+
+    def sink(self, tier: int) -> None:
+        """Have it wait in `tier`, one of the page's, from when it is at rest."""
+        self.words[TIER] = tier
+        self.nudge()
+
+    def stand_in_for(self, left: "TrainingProcess", *, released: bool) -> None:
+        """Count as the job of the process that has `left`: at rest, or `released` to begin it again at once."""
+        for word in PROCESS_WORDS:
+            self.words[word] = left.words[word]
+        self.words[MEMORY_BYTES] = 0
+        self.stand(released=released)
+
+    def stand(self, *, released: bool) -> None:
+        """Count as the job, which has left: at rest, or `released` to begin it again at once."""
+        self.stands = True
+        self.words[AGREED] += 1
+        self.target(RUN if released else 0)
 
     def target(self, step: int) -> None:
         """Ask it to stop at `step`. A process that is gone does not mind."""
@@ -106,6 +155,7 @@ class TrainingProcess:
         return JobView(
             job=hello.job,
             pid=self.pid,
+            pids=frozenset({self.pid}),
             world_size=max(hello.world_size, processes),
             step=step,
             steps_per_s=0.0 if self.quiet else self._steps_per_s(),
@@ -114,6 +164,10 @@ class TrainingProcess:
             remaining_steps=max(0, final - step) if final else None,
             deadline=datetime.fromtimestamp(deadline_ms / 1_000, UTC) if deadline_ms else None,
             usd_per_gpu_hour=usd_micros / 1_000_000 if usd_micros else None,
+            parked=TIERS[words[PARKED]],
+            may_leave=bool(words[MAY_LEAVE]),
+            cannot_offload=bool(words[CANNOT] & 1 << OFFLOAD),
+            offload_seconds=(words[DOWN_US] + words[UP_US]) / 1e6 if words[UP_US] else None,
         )
 
     def _steps_per_s(self) -> float | None:
@@ -121,3 +175,12 @@ class TrainingProcess:
             return None
         (started_at, first), (ended_at, last) = self._pace[0], self._pace[-1]
         return (last - first) / (ended_at - started_at)
+
+
+def demand_unbroken(members: Sequence[TrainingProcess], releases: Sequence[int]) -> None:
+    """Raise PauseInterruptedError where one of `members` has gone, or was released since."""
+    job = members[0].hello.job
+    if not all(process.here for process in members):
+        raise PauseInterruptedError(f"job {job} ended during the pause", "nothing is left to pause")
+    if [process.releases for process in members] != list(releases):
+        raise PauseInterruptedError(f"job {job} was resumed meanwhile", "pause it again if need be")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from carbonshift.common.errors import CarbonShiftError
 from carbonshift.common.events import (
@@ -56,6 +57,8 @@ from carbonshift.gpu_worker.modelled_training import ModelledTraining
 from carbonshift.gpu_worker.obeyed import Cap
 from carbonshift.gpu_worker.orders import Cause, Mode, Order, lets_run, order
 from carbonshift.gpu_worker.outbox import Outbox
+from carbonshift.gpu_worker.parked_training import ParkedTraining
+from carbonshift.gpu_worker.parking import Tier
 from carbonshift.gpu_worker.plans import Plans
 from carbonshift.gpu_worker.setpoint import meaning_of
 from carbonshift.gpu_worker.settings import GpuWorkerSettings
@@ -92,6 +95,7 @@ class Worker:
         self._outbox = outbox
         self._board, self._crew, self._plans, self._log_book = board, crew, plans, log_book
         self._account = BoardAccount(settings, books, board.device.uuid)
+        self._parked_training = ParkedTraining(settings, board, crew, partial(self._event, WorkerEventKind.PARKED))
         self._modelled = ModelledTraining(settings.worker) if settings.modelled_job else None
         self._meaning = meaning_of(board.device.name, settings.setpoint_by_model, settings.setpoint)
         self._lock = asyncio.Lock()
@@ -159,6 +163,7 @@ class Worker:
         """Put the captured limit back and say so. Harmless where `open` did not get far."""
         if not self._opened:
             return
+        await self._parked_training.close()
         async with self._lock:
             await self._uncap("stop")
             await self._telemetry(last=True)
@@ -198,9 +203,11 @@ class Worker:
             job = change.view.job
             await self._settle()
             if change.kind == "joined":
-                await self._job_status(change.view, RunState.RUNNING)
+                self._parked_training.joined(job)
+                await self._job_status(change.view, change.view.run_state)
             elif job not in self._crew.jobs:
                 self._incomplete_since.pop(job, None)
+                self._parked_training.ended(job)
                 await self._job_status(change.view, RunState.ENDED)
                 self._work = self._work.without(job)
             await self._follow("job")
@@ -335,6 +342,7 @@ class Worker:
         if self._falls_back("restore"):
             await self._uncap(Cause.FALLBACK)
         elif self._allowance.running:
+            await self._parked_training.free_clocks()
             if not await self._cap(cause):
                 return await self._follow(cause)
             await self._tell_paused(await self._pause(self._waiting & jobs.keys()))
@@ -344,6 +352,7 @@ class Worker:
                 pausing = both.create_task(self._pause(jobs.keys()))
                 await self._cap(cause)
             await self._tell_paused(pausing.result())
+            await self._sink()
             if pausing.result():
                 self._tokens_taken = 0  # those of the next resume are counted from here
         await self._settle()
@@ -430,6 +439,23 @@ class Worker:
             if undone:
                 await self._limit_event(WorkerEventKind.RESTORED, undone, cause)
 
+    async def _sink(self) -> None:
+        """Park as deep as it is worth what is all at rest."""
+        views = self._crew.jobs
+        if not views or any(view.run_state is RunState.RUNNING for view in views.values()):
+            await self._parked_training.free_clocks()
+        else:
+            await self._parked_training.sink(views, self._expected_seconds)
+
+    def _expected_seconds(self, job: str) -> float | None:
+        """Until `job` goes on, by its plan; None where it has none that says so."""
+        if self._clock is None:
+            return None
+        goes_on = self._plans.next_run(job, _run(self._state), self._now())
+        if goes_on is None:
+            return None
+        return self._clock.wait_seconds(goes_on, wall=datetime.now(UTC), monotonic_seconds=time.monotonic())
+
     async def _pause(self, names: AbstractSet[str]) -> list[tuple[JobView, PauseReceipt]]:
         """Pause those of `names` that run; one that cannot be paused runs on, and is tried again."""
         training = self._training
@@ -471,6 +497,7 @@ class Worker:
         for view in self._jobs().values():
             if view.job not in names or not self._training.holds(view.job):
                 continue
+            self._parked_training.goes_on(view)
             try:
                 await self._training.resume(view.job)
             except JobUnknownError as error:
@@ -499,7 +526,7 @@ class Worker:
         jobs = self._jobs().values()
         if any(view.run_state is RunState.RUNNING for view in jobs):
             return Load.RUNNING
-        return Load.PARKED if jobs else Load.IDLE
+        return Load.PARKED if any(view.parked is not Tier.CHECKPOINT for view in jobs) else Load.IDLE
 
     def _committed_w(self) -> float:
         """What the board may draw at most as it stands: a job that is not paused yet may draw up to its limit."""
@@ -577,7 +604,7 @@ class Worker:
         jobs, load = self._jobs(), self._load()
         running = [view.job for view in jobs.values() if view.run_state is RunState.RUNNING]
         self._work = self._work.count(meter.work_seconds, running)
-        self._drawing, self._parked = tuple(running or jobs), load is Load.PARKED
+        self._drawing, self._parked = tuple(running or jobs), bool(jobs) and not running
         self._board.note_load(load)
 
     def _basis(self) -> EnergyBasis:
@@ -646,6 +673,7 @@ class Worker:
         now, before = self._now(), board.meter
         meter, reading = await board.look(now, live=_run(self._state) is None)
         self._count(before, meter)
+        self._parked_training.note_draw(reading.power_w)
         basis = self._basis()
         jobs, load = self._jobs(), self._load()
         view = next(iter(jobs.values()), None)
@@ -665,7 +693,7 @@ class Worker:
             energy_j=energy_j,
             energy_basis=basis,
             account=account,
-            run_state={Load.IDLE: RunState.ENDED, Load.PARKED: RunState.PAUSED, Load.RUNNING: RunState.RUNNING}[load],
+            run_state=RunState.RUNNING if load is Load.RUNNING else RunState.PAUSED if jobs else RunState.ENDED,
             memory_used_bytes=view.memory_used_bytes if view else reading.memory_used_bytes,
             job=view.job if view else None,
             step=view.step if view else 0,

@@ -1,0 +1,165 @@
+"""Runs a training, and begins it again each time it has left its device: `python -m carbonshift.training.begin_again`.
+
+While it is away this process stands in for it with the agent, and waits until that lets it run. Arguments, exit code
+and signals are the training's own: one that was not sent by the terminal, which reaches both, is passed on.
+"""
+
+import ctypes
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from carbonshift.training import autoload
+from carbonshift.training.declaration import TOTAL_STEPS
+from carbonshift.training.leaving import LEFT_AT
+from carbonshift.training.page import AGREED, HEARTBEAT, LEASE_MS, LEAVE, PARKED, RUN, STEP, TARGET
+from carbonshift.training.standing import SLICE_MS, AgentGoneError, hear, tell
+from carbonshift.training.talk import say
+from carbonshift.training.tie import CLOSED_LOOK_MS, JOIN_SECONDS, Joined
+from carbonshift.training.wire import MESSAGE_BYTES
+
+__all__ = ["StandIn", "main"]
+
+PASSED_ON: Final = frozenset(
+    {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2}
+)
+ENDING: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
+"""After which a training that has left is not begun again."""
+NOTICED_SECONDS: Final = 10.0
+"""Within which an agent notices that a training has left."""
+PR_SET_PDEATHSIG: Final = 1
+
+
+def main() -> None:
+    """Run the command of the command line until it ends without having left; ends as that did."""
+    command = sys.argv[1:]
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while it waits; while the training runs that one has it
+    left_at = os.memfd_create("carbonshift-left-at")
+    done, stand_in = 0, None
+    with suppress(AgentGoneError):  # the training itself says so
+        stand_in = StandIn.joined(done)
+    while True:
+        status, told = _run(command, _environment(left_at, done))
+        left = os.pread(left_at, MESSAGE_BYTES, 0)
+        if not (status and left) or told:
+            break
+        os.ftruncate(left_at, 0)
+        steps, job = left.decode("ascii").split()
+        done += int(steps)
+        if job != autoload.name():  # it has named itself
+            os.environ[autoload.JOB], stand_in = job, None
+        stand_in = _until_it_may_run(stand_in, done)
+    _end_as(-told if told and left else status)
+
+
+def _environment(left_at: int, done: int) -> Mapping[str, str]:
+    """That of this process; what it says of all steps is said of those that are left."""
+    environment = {**os.environ, LEFT_AT: f"/proc/{os.getpid()}/fd/{left_at}"}
+    if done and (total := environment.get(TOTAL_STEPS, "")).isdecimal():
+        environment[TOTAL_STEPS] = str(max(0, int(total) - done))
+    return environment
+
+
+def _run(command: list[str], environment: Mapping[str, str]) -> tuple[int, int]:
+    """How `command` ended, as Popen tells it: below 0 by a signal; and the signal that has told it to end, or 0."""
+    told = 0
+    with _signals_held() as before:
+
+        def in_child() -> None:
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+        child = subprocess.Popen(command, env=environment, preexec_fn=in_child)  # noqa: PLW1509  one thread
+        while (status := child.poll()) is None:
+            heard = signal.sigwaitinfo(PASSED_ON | {signal.SIGCHLD})
+            told = heard.si_signo if heard.si_signo in ENDING else told
+            if heard.si_signo != signal.SIGCHLD and heard.si_pid:  # a terminal's has no sender, and reached the child
+                child.send_signal(heard.si_signo)
+    return status, told
+
+
+@contextmanager
+def _signals_held() -> Iterator[set[int]]:
+    """Have signals wait to be taken; yields those that were held before."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON | {signal.SIGCHLD})
+    try:
+        yield {int(number) for number in before}
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _until_it_may_run(stand_in: "StandIn | None", done: int) -> "StandIn | None":
+    """Return once the agent lets the training run, or, unless it shall fail closed, there is none."""
+    told = False
+    while True:
+        try:
+            stand_in = stand_in or StandIn.joined(done)
+            stand_in.wait()
+        except AgentGoneError as gone:
+            stand_in, closed = None, autoload.fails_closed()
+            if not told:
+                told = True
+                say(f"{gone}; " + ("it waits for an agent" if closed else "the training is begun again"))
+            if not closed:
+                return None
+            time.sleep(CLOSED_LOOK_MS / 1_000)
+        else:
+            say("the training is begun again")
+            return stand_in
+
+
+class StandIn:
+    """What keeps a training that has left in its agent's sight."""
+
+    def __init__(self, joined: Joined) -> None:
+        self._agent, self._words = joined
+        self._times = 0
+        """It has been told so often that it counts as the training."""
+
+    @classmethod
+    def joined(cls, done: int) -> "StandIn":
+        """For a training that is there, or, with more than 0 steps `done`, has left. Raises: AgentGoneError."""
+        try:
+            joined = autoload.join(JOIN_SECONDS, stands_in=True)
+            if done:
+                joined.words[PARKED], joined.words[STEP] = LEAVE, done
+            tell(joined.agent)
+        except Exception as error:  # whatever it answers
+            raise AgentGoneError(f"not under control: {error}") from error
+        return cls(joined)
+
+    def wait(self) -> None:
+        """Return once the agent knows that the training has left, and lets it run. Raises: AgentGoneError."""
+        agent, words = self._agent, self._words
+        beat, began = words[HEARTBEAT], time.monotonic()
+        beaten_at = began
+        poll = select.poll()
+        poll.register(agent, select.POLLIN)
+        while words[TARGET] != RUN or (words[AGREED] == self._times and time.monotonic() < began + NOTICED_SECONDS):
+            poll.poll(SLICE_MS)
+            hear(agent)
+            if words[HEARTBEAT] != beat:
+                beat, beaten_at = words[HEARTBEAT], time.monotonic()
+            elif (time.monotonic() - beaten_at) * 1_000 > words[LEASE_MS]:
+                raise AgentGoneError("the agent has stopped thinking")
+        self._times = words[AGREED]
+
+
+def _end_as(status: int) -> None:
+    if status < 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the training's own is enough
+        if -status != signal.SIGKILL:
+            signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
