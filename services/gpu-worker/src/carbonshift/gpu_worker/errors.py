@@ -14,6 +14,7 @@ __all__ = [
     "LimitUnsupportedError",
     "PauseInterruptedError",
     "PauseTimeoutError",
+    "RanksLostError",
     "SeveralProcessesError",
 ]
 
@@ -68,3 +69,7 @@ class PauseTimeoutError(TransientError):
 
 class PauseInterruptedError(CarbonShiftError):
     """The training ended, or was resumed, before the pause had come about."""
+
+
+class RanksLostError(CarbonShiftError):
+    """Ranks on another host are no longer known to be at rest, so none is held."""
