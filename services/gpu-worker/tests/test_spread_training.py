@@ -15,6 +15,7 @@ import pytest
 from carbonshift.common.embedded import find_binary
 from carbonshift.common.events import RunState
 from carbonshift.gpu_worker.errors import JobUnknownError, PauseTimeoutError, SeveralProcessesError
+from carbonshift.gpu_worker.rank_order import READING, RankOrder, write
 from carbonshift.gpu_worker.spread_training import SpreadTraining
 from carbonshift.gpu_worker.training_control import TrainingControl
 from carbonshift.training.launch import training_environment
@@ -359,3 +360,88 @@ async def test_a_rank_that_stands_still_lets_all_run_on_after_the_timeout(hosts,
         await hosts[0].spread.pause("ranks", 0.5)
     training.processes[1].send_signal(18)
     assert await training.result() == digest
+
+
+LOOP = """
+import time
+from carbonshift.training.autoload import _join
+from carbonshift.training.gate import gate
+opened = gate(_join)
+while True:
+    opened.step_done()
+    time.sleep(0.001)
+"""
+
+
+@pytest.fixture
+def lone_rank(near):
+    """Rank 1 of two, whose rank 0 is nowhere."""
+    environment = training_environment(near.path, os.environ | {"RANK": "1", "WORLD_SIZE": "2"}, "ranks")
+    with subprocess.Popen([sys.executable, "-c", LOOP], env=environment) as process:
+        yield process
+        process.kill()
+
+
+@pytest.fixture
+async def order(near, broker_url):
+    """What the host answers to an order; a test leads it by hand."""
+    async with await nats.connect(broker_url) as client:
+
+        async def order(attempt, turn, leader="leader", **more):
+            said = RankOrder(leader=leader, attempt=attempt, round=turn, ranks=(1,), **more)
+            subject = f"carbonshift.ranks.ranks.{near.spread._host}"
+            return READING.validate_json((await client.request(subject, write(said), timeout=10)).data)
+
+        yield order
+
+
+async def rest(order, attempt, turn, target):
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (reading := await order(attempt, turn, target=target, agreed=target)).quiets != (target,):
+            pass
+    return reading
+
+
+async def test_a_host_obeys_no_order_that_comes_late_and_lowers_no_target(near, lone_rank, order):
+    await until(lambda: near.state)
+    target = (await order(1, 1)).steps[0] + 100
+    reading = await rest(order, 1, 2, target)
+    assert (reading.steps, reading.acks) == ((target,), (target,))
+    assert (await order(1, 1, target=target + 50)).acks == (target,)  # of an earlier round
+    assert (await order(1, 3, target=target - 50)).acks == (target,)
+    assert (await order(1, 3, "another", target=target + 50)).refused == "it follows another leader"
+    assert near.state is PAUSED
+    await order(1, 4, released=True)
+    await running(near)
+    assert (await order(1, 5, target=target + 100)).refused == "its ranks were let go"
+    again = target + 100_000
+    await order(2, 1, target=again)
+    await order(1, 6, released=True)  # of the attempt before
+    assert not (await order(2, 2, target=again)).refused
+
+
+async def test_a_new_attempt_begins_with_all_ranks_free(near, lone_rank, order):
+    await until(lambda: near.state)
+    first = (await order(1, 1)).steps[0] + 100
+    await rest(order, 1, 2, first)
+    assert (await order(2, 1)).leaving or near.state is RUNNING
+    await rest(order, 2, 2, first + 100)
+
+
+async def test_a_host_whose_leader_falls_silent_lets_its_ranks_go_and_takes_no_further_order_of_that_pause(
+    near, lone_rank, order
+):
+    await until(lambda: near.state)
+    await rest(order, 1, 2, (await order(1, 1)).steps[0] + 100)
+    await running(near)
+    assert (await order(1, 3)).refused == "its ranks were let go"
+
+
+async def test_a_rank_that_is_let_go_here_is_told_to_the_leader(near, lone_rank, order):
+    await until(lambda: near.state)
+    await rest(order, 1, 2, (await order(1, 1)).steps[0] + 100)
+    await near.control.resume("ranks")
+    assert (await order(1, 3)).refused
+    assert near.state is RUNNING
+    lone_rank.kill()
+    await until(lambda: near.state is None)
