@@ -15,10 +15,13 @@ import pytest
 from carbonshift.common.embedded import find_binary
 from carbonshift.common.events import RunState
 from carbonshift.gpu_worker.errors import JobUnknownError, PauseTimeoutError, SeveralProcessesError
-from carbonshift.gpu_worker.rank_order import READING, RankOrder, write
+from carbonshift.gpu_worker.local_ranks import Reading
+from carbonshift.gpu_worker.rank_order import RANK_ORDER, READING, RankOrder, write
+from carbonshift.gpu_worker.roster import Presence
 from carbonshift.gpu_worker.spread_training import SpreadTraining
 from carbonshift.gpu_worker.training_control import TrainingControl
 from carbonshift.training.launch import training_environment
+from carbonshift.training.page import ACK, TARGET
 
 RANKS, FAR_HOST = Path(__file__).with_name("ranks.py"), Path(__file__).with_name("far_host.py")
 LEASE_SECONDS = 2.0
@@ -238,6 +241,58 @@ async def test_ranks_on_two_hosts_stop_at_one_step_every_time_whoever_asks(hosts
     assert await training.result() == digest
 
 
+class FarBroker:
+    """A way to a broker on which each byte is `seconds` late."""
+
+    def __init__(self, url, seconds):
+        self._behind, self._seconds, self._tasks = int(url.rpartition(":")[2]), seconds, set()
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return f"nats://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def __aexit__(self, *_):
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader, writer):
+        there = await asyncio.open_connection("127.0.0.1", self._behind)
+        for source, sink in ((reader, there[1]), (there[0], writer)):
+            self._tasks.add(asyncio.create_task(self._carry(source, sink)))
+
+    async def _carry(self, source, sink):
+        loop = asyncio.get_running_loop()
+        try:
+            while part := await source.read(65_536):
+                loop.call_later(self._seconds, sink.write, part)
+        finally:
+            sink.close()
+
+
+async def test_ranks_stop_at_one_step_where_the_way_to_the_other_host_is_many_steps_long(
+    broker_url, tmp_path, train, expected
+):
+    digest = await expected(steps=800)
+    near, far = Host(tmp_path / "near", "near"), Host(tmp_path / "far", "far")
+    async with FarBroker(broker_url, 0.02) as url:
+        await near.open(broker_url)
+        await far.open(url)
+        try:
+            training = train(near.path, far.path, steps=800)
+            for asking in (near, far, near, far):
+                receipt = await asking.pause()
+                assert [host.step for host in (near, far)] == [receipt.step, receipt.step]
+                await asking.spread.resume("ranks")
+                await until(lambda: PAUSED not in [near.state, far.state])
+            assert receipt.step < 800
+            assert await training.result() == digest
+        finally:
+            await near.close()
+            await far.close()
+
+
 async def test_a_training_that_both_hosts_hold_runs_again_when_both_have_let_go(hosts, train, expected):
     digest, (first, second) = await expected(), hosts
     training = train(first.path, second.path)
@@ -374,9 +429,10 @@ while True:
 
 
 @pytest.fixture
-def lone_rank(near):
-    """Rank 1 of two, whose rank 0 is nowhere."""
-    environment = training_environment(near.path, os.environ | {"RANK": "1", "WORLD_SIZE": "2"}, "ranks")
+def lone_rank(near, request):
+    """Rank 1 of two unless told otherwise; the other one is nowhere."""
+    rank = {"RANK": str(getattr(request, "param", 1)), "WORLD_SIZE": "2"}
+    environment = training_environment(near.path, os.environ | rank, "ranks")
     with subprocess.Popen([sys.executable, "-c", LOOP], env=environment) as process:
         yield process
         process.kill()
@@ -409,6 +465,7 @@ async def test_a_host_obeys_no_order_that_comes_late_and_lowers_no_target(near, 
     assert (reading.steps, reading.acks) == ((target,), (target,))
     assert (await order(1, 1, target=target + 50)).acks == (target,)  # of an earlier round
     assert (await order(1, 3, target=target - 50)).acks == (target,)
+    assert near.control._processes[0].words[TARGET] == target
     assert (await order(1, 3, "another", target=target + 50)).refused == "it follows another leader"
     assert near.state is PAUSED
     await order(1, 4, released=True)
@@ -445,3 +502,54 @@ async def test_a_rank_that_is_let_go_here_is_told_to_the_leader(near, lone_rank,
     assert near.state is RUNNING
     lone_rank.kill()
     await until(lambda: near.state is None)
+
+
+class Follower:
+    """A host with rank 1, played by hand: how far it says that its rank is."""
+
+    def __init__(self, client):
+        self._client, self.says, self.orders = client, Reading(steps=(1,), acks=(0,), quiets=(0,)), []
+
+    async def announce(self):
+        mine = Presence(host="hand", worker="hand", world_size=2, ranks=(1,))
+        await self._client.subscribe("carbonshift.ranks.ranks.hand", cb=self._answer)
+        await self._client.publish("carbonshift.ranks.ranks.here", write(mine))
+
+    async def _answer(self, message):
+        self.orders.append(RANK_ORDER.validate_json(message.data))
+        if message.reply:
+            await message.respond(write(self.says))
+
+    async def orders_more(self, count=2):
+        """Wait until what it says now has been heard."""
+        so_far = len(self.orders)
+        await until(lambda: len(self.orders) >= so_far + count)
+        return self.orders[-1]
+
+
+@pytest.fixture
+async def follower(broker_url):
+    async with await nats.connect(broker_url) as client:
+        yield Follower(client)
+
+
+@pytest.mark.parametrize("lone_rank", [0], indirect=True)
+async def test_a_leader_holds_nobody_before_each_rank_waits_at_the_target_and_is_quiet(near, lone_rank, follower):
+    """And lets all go once one says that it does not wait any more."""
+    await until(lambda: near.state)
+    await follower.announce()
+    pause = asyncio.create_task(near.pause())
+    await until(lambda: follower.orders and follower.orders[-1].target)
+    await until(lambda: near.control._processes[0].words[ACK])
+    order = await follower.orders_more()
+    assert (order.agreed, near.state) == (0, RUNNING)
+    follower.says = Reading(steps=(order.target,), acks=(order.target,), quiets=(0,))
+    await until(lambda: near.state is PAUSED)
+    order = await follower.orders_more()
+    assert (order.agreed, order.held, pause.done()) == (order.target, False, False)
+    follower.says = Reading(steps=(order.target,), acks=(order.target,), quiets=(order.target,))
+    assert (await pause).step == order.target
+    await until(lambda: follower.orders[-1].held)
+    follower.says = Reading(refused="it has gone")
+    await running(near)
+    await until(lambda: follower.orders[-1].released)
