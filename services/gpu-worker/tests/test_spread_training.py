@@ -510,15 +510,19 @@ class Follower:
     def __init__(self, client):
         self._client, self.says, self.orders = client, Reading(steps=(1,), acks=(0,), quiets=(0,)), []
 
-    async def announce(self):
-        mine = Presence(host="hand", worker="hand", world_size=2, ranks=(1,))
+    async def start(self):
         await self._client.subscribe("carbonshift.ranks.ranks.hand", cb=self._answer)
+        await self._announce()
+
+    async def _announce(self):
+        mine = Presence(host="hand", worker="hand", world_size=2, ranks=(1,))
         await self._client.publish("carbonshift.ranks.ranks.here", write(mine))
 
     async def _answer(self, message):
         self.orders.append(RANK_ORDER.validate_json(message.data))
         if message.reply:
             await message.respond(write(self.says))
+            await self._announce()
 
     async def orders_more(self, count=2):
         """Wait until what it says now has been heard."""
@@ -537,7 +541,7 @@ async def follower(broker_url):
 async def test_a_leader_holds_nobody_before_each_rank_waits_at_the_target_and_is_quiet(near, lone_rank, follower):
     """And lets all go once one says that it does not wait any more."""
     await until(lambda: near.state)
-    await follower.announce()
+    await follower.start()
     pause = asyncio.create_task(near.pause())
     await until(lambda: follower.orders and follower.orders[-1].target)
     await until(lambda: near.control._processes[0].words[ACK])
