@@ -221,7 +221,7 @@ async def near(broker_url, tmp_path):
     await host.close()
 
 
-@pytest.mark.parametrize(("kind", "pauses", "of"), [("DDP", 20, 800), ("FSDP", 6, 250)])
+@pytest.mark.parametrize(("kind", "pauses", "of"), [("DDP", 20, STEPS), ("FSDP", 6, 250)])
 async def test_ranks_on_two_hosts_stop_at_one_step_every_time_whoever_asks(hosts, train, expected, kind, pauses, of):
     digest = await expected(kind, of)
     training = train(*(host.path for host in hosts), kind=kind, steps=of)
@@ -274,19 +274,19 @@ class FarBroker:
 async def test_ranks_stop_at_one_step_where_the_way_to_the_other_host_is_many_steps_long(
     broker_url, tmp_path, train, expected
 ):
-    digest = await expected(steps=800)
+    digest = await expected()
     near, far = Host(tmp_path / "near", "near"), Host(tmp_path / "far", "far")
     async with FarBroker(broker_url, 0.02) as url:
         await near.open(broker_url)
         await far.open(url)
         try:
-            training = train(near.path, far.path, steps=800)
+            training = train(near.path, far.path)
             for asking in (near, far, near, far):
                 receipt = await asking.pause()
                 assert [host.step for host in (near, far)] == [receipt.step, receipt.step]
                 await asking.spread.resume("ranks")
                 await until(lambda: PAUSED not in [near.state, far.state])
-            assert receipt.step < 800
+            assert receipt.step < STEPS
             assert await training.result() == digest
         finally:
             await near.close()
