@@ -1,10 +1,11 @@
-"""A training of several ranks over gloo: `ranks.py DDP|FSDP STEPS FOLDER [TIMEOUT_SECONDS]`.
+"""A training of several ranks over gloo: `ranks.py DDP|FSDP STEPS FOLDER [TIMEOUT_SECONDS [STEP_SECONDS]]`.
 
 Rank 0 writes its losses and a digest of all parameters to FOLDER/result once done; the exit code may be gloo's own.
 """
 
 import hashlib
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 def main() -> None:
     kind, steps, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
     timeout_seconds = float(sys.argv[4]) if len(sys.argv) > 4 else 60.0
+    step_seconds = float(sys.argv[5]) if len(sys.argv) > 5 else 0.0
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     distributed.init_process_group("gloo", timeout=timedelta(seconds=timeout_seconds))
@@ -40,6 +42,7 @@ def main() -> None:
         loss.backward()
         optimizer.step()
         schedule.step()
+        time.sleep(step_seconds)
         losses.append(loss.item())
     digest = hashlib.sha256(repr(losses).encode())
     for parameter in trained.parameters():

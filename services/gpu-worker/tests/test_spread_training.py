@@ -115,7 +115,7 @@ class Host:
 class Training:
     """Rank 0 under one agent's socket, rank 1 under another's, or both under none."""
 
-    def __init__(self, folder, *paths, steps=STEPS, kind="DDP"):
+    def __init__(self, folder, *paths, steps=STEPS, kind="DDP", step_seconds=0.0):
         self.folder = folder
         folder.mkdir()
         port = str(free_port())
@@ -125,7 +125,7 @@ class Training:
                 "RANK": str(rank), "WORLD_SIZE": str(len(paths)), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port
             }  # fmt: skip
             environment = base if path is None else training_environment(path, base, "ranks")
-            command = [sys.executable, str(RANKS), kind, str(steps), str(folder)]
+            command = [sys.executable, str(RANKS), kind, str(steps), str(folder), "60", str(step_seconds)]
             self.processes.append(subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL))
 
     async def result(self):
@@ -364,7 +364,7 @@ async def test_a_broker_that_is_cut_ends_the_pause_and_one_that_is_back_lets_it_
     try:
         for host in hosts:
             await host.open(own_broker.url)
-        training = train(*(host.path for host in hosts))
+        training = train(*(host.path for host in hosts), step_seconds=0.03)
         before = await hosts[1].pause()
         own_broker.cut()
         await until(lambda: PAUSED not in [host.state for host in hosts])

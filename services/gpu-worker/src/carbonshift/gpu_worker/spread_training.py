@@ -20,6 +20,7 @@ from nats.errors import Error as NatsError
 
 from carbonshift.gpu_worker.agreement import Agreement, steps_ahead
 from carbonshift.gpu_worker.errors import (
+    JobUnknownError,
     PauseInterruptedError,
     PauseTimeoutError,
     RanksLostError,
@@ -239,6 +240,13 @@ class SpreadTraining:
     def _presence(self, ranks: LocalRanks) -> Presence:
         return Presence(host=self._host, worker=self._worker, world_size=ranks.world_size, ranks=ranks.numbers)
 
+    def _ranks_here(self, spread: _Spread) -> LocalRanks | None:
+        """None where the last has just left, and nothing has been made of it yet."""
+        try:
+            return self._control.ranks(spread.job)
+        except JobUnknownError:
+            return None
+
     async def _drop(self, spread: _Spread) -> None:
         """None of its ranks is here any more, or all are."""
         self._spreads.pop(spread.job, None)
@@ -285,10 +293,12 @@ class SpreadTraining:
         return spread.leading is None and not spread.gone and time.monotonic() >= spread.not_before_seconds
 
     def _begin(self, spread: _Spread, seconds: float) -> None:
+        ranks = self._ranks_here(spread)
+        if ranks is None or ranks.numbers != spread.roster.mine.ranks:
+            return  # the next look tells the others
         self._attempts += 1
         now = time.monotonic()
         others = {host: one for host, one in spread.roster.hosts.items() if host != self._host}
-        ranks = self._control.ranks(spread.job)
         led = _Led(attempt=self._attempts, ranks=ranks, others=others, heard_seconds=dict.fromkeys(others, now))
         spread.led = led
         spread.leading = self._spawn(self._lead(spread, led, seconds))
@@ -420,25 +430,15 @@ class SpreadTraining:
         followed = spread.followed
         if followed and followed.leader == order.leader and followed.attempt < order.attempt:
             self._let_go(spread)
-            followed = None
         if order.released:
             if followed and (followed.leader, followed.attempt) == (order.leader, order.attempt):
                 self._let_go(spread)
             spread.over[order.leader] = max(order.attempt, spread.over.get(order.leader, 0))
             return Reading()
-        if order.attempt <= spread.over.get(order.leader, 0):
-            return Reading(refused="its ranks were let go")
-        if followed is None:
-            ranks = self._control.ranks(spread.job)
-            lease = self._new_lease(spread)
-            spread.followed = followed = _Followed(
-                leader=order.leader, attempt=order.attempt, ranks=ranks, round=0, lease=lease
-            )
-        if followed.leader != order.leader:
-            return Reading(refused="it follows another leader")
-        if not followed.ranks.unbroken or followed.ranks.numbers != order.ranks:
-            self._let_go(spread, "a rank here has gone or was let go")
-            return Reading(refused="a rank has gone or was let go")
+        try:
+            followed = self._followed(spread, order)
+        except RanksLostError as error:
+            return Reading(refused=error.problem)
         if order.round >= followed.round:
             followed.round = order.round
             followed.lease.cancel()
@@ -448,6 +448,26 @@ class SpreadTraining:
                 spread.rest = _Rest(step=order.agreed, heard=order.heard)
                 spread.notify()
         return followed.ranks.read()
+
+    def _followed(self, spread: _Spread, order: RankOrder) -> _Followed:
+        """The pause that `order` is of, begun where it is the first of it. Raises RanksLostError."""
+        if order.attempt <= spread.over.get(order.leader, 0):
+            raise RanksLostError("its ranks were let go", "begin another pause")
+        if spread.followed is None:
+            ranks = self._ranks_here(spread)
+            if ranks is None:
+                raise RanksLostError("no rank is here", "begin another pause")
+            spread.followed = _Followed(
+                leader=order.leader, attempt=order.attempt, ranks=ranks, round=0, lease=self._new_lease(spread)
+            )
+        followed = spread.followed
+        if followed.leader != order.leader:
+            raise RanksLostError("it follows another leader", "there may be one alone")
+        if not followed.ranks.unbroken or followed.ranks.numbers != order.ranks:
+            problem = "a rank here has gone or was let go"
+            self._let_go(spread, problem)
+            raise RanksLostError(problem, "begin another pause")
+        return followed
 
     def _new_lease(self, spread: _Spread) -> asyncio.TimerHandle:
         problem = f"its leader has not been heard for {self._lease_seconds:g} s"
