@@ -1,4 +1,4 @@
-"""A training of several ranks over gloo: `ranks.py DDP|FSDP STEPS FOLDER [TIMEOUT_SECONDS]`.
+"""A training of several ranks over gloo: `ranks.py DDP|FSDP STEPS FOLDER [TIMEOUT_SECONDS [STEP_SECONDS]]`.
 
 Rank 0 writes its losses and a digest of all parameters to FOLDER/result once done; the exit code may be gloo's own.
 Each rank begins where FOLDER/RANK.pt says, if there is one, and may be left at the end of each iteration.
@@ -6,6 +6,7 @@ Each rank begins where FOLDER/RANK.pt says, if there is one, and may be left at 
 
 import hashlib
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from carbonshift.training import leave_if_asked
 def main() -> None:
     kind, steps, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
     timeout_seconds = float(sys.argv[4]) if len(sys.argv) > 4 else 60.0
+    step_seconds = float(sys.argv[5]) if len(sys.argv) > 5 else 0.0
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     distributed.init_process_group("gloo", timeout=timedelta(seconds=timeout_seconds))
@@ -54,6 +56,7 @@ def main() -> None:
         loss.backward()
         optimizer.step()
         schedule.step()
+        time.sleep(step_seconds)
         losses.append(loss.item())
         leave_if_asked(save)
     digest = hashlib.sha256(repr(losses).encode())

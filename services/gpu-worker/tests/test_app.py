@@ -213,9 +213,9 @@ def started(command: list[str], environment: Mapping[str, str], **options) -> su
     return subprocess.Popen(command, env=environment, text=True, **options)
 
 
-def train(settings: GpuWorkerSettings, stop: Path) -> subprocess.Popen[str]:
+def train(settings: GpuWorkerSettings, stop: Path, **rank: str) -> subprocess.Popen[str]:
     """A training that does nothing but steps, until `stop` is there."""
-    environment = training_environment(settings.control_path, os.environ, "loop")
+    environment = training_environment(settings.control_path, os.environ | rank, "loop")
     return started([sys.executable, "-c", LOOP, str(stop)], environment)
 
 
@@ -578,6 +578,37 @@ async def test_a_worker_outlives_its_broker(tmp_path):
     finally:
         server.kill()
         server.wait()
+
+
+async def test_a_job_on_two_hosts_is_paused_and_resumed_by_both(wire: Wire, broker_url, tmp_path: Path):
+    """The hosts look often: one of them may have to ask again once the other is heard."""
+    given = {"modelled_job": False, "telemetry_seconds": 0.2}
+
+    async def paused() -> set[int]:
+        told = {}
+        while len(told) < 2:
+            event = await wire.event(WorkerEventKind.PAUSED)
+            told[event.worker] = event.detail["step"]
+        return set(told.values())
+
+    async with (
+        worker(broker_url, tmp_path / "a", worker="a", **given) as a,
+        worker(broker_url, tmp_path / "b", worker="b", **given) as b,
+    ):
+        stop = tmp_path / "stop"
+        ranks = [train(one, stop, RANK=str(rank), WORLD_SIZE="2") for rank, one in enumerate((a, b))]
+        try:
+            (first,) = await paused()
+            await wire.publish(grid_state(), resume_token(1), resume_token(2))
+            await wire.until(JobStatus, lambda status: status.state is RunState.RUNNING and status.step > first)
+            await wire.publish(grid_state(Pulse.RED, epoch=2, minute=1))
+            (second,) = await paused()
+            assert second > first
+        finally:
+            stop.touch()
+            for rank in ranks:
+                rank.kill()
+                rank.wait()
 
 
 async def test_sigterm_restores_and_a_wrong_setting_is_one_line(wire: Wire, broker_url, tmp_path: Path):

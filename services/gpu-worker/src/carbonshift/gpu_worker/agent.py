@@ -6,6 +6,8 @@ from collections.abc import Coroutine, Sequence
 from datetime import datetime
 from functools import partial
 
+from nats.aio.client import Client
+
 from carbonshift.common.events import Event, GridState, GridTick, JobPlan, PowerTarget, RunState, WorkerTelemetry
 from carbonshift.gpu_worker.board import Board
 from carbonshift.gpu_worker.books import Books
@@ -18,6 +20,7 @@ from carbonshift.gpu_worker.log_book import LogBook
 from carbonshift.gpu_worker.outbox import Outbox
 from carbonshift.gpu_worker.plans import Plans
 from carbonshift.gpu_worker.settings import GpuWorkerSettings
+from carbonshift.gpu_worker.spread_training import SpreadTraining
 from carbonshift.gpu_worker.training_control import JobChange, TrainingControl
 from carbonshift.gpu_worker.worker import Worker
 
@@ -36,6 +39,7 @@ class Agent:
         self._settings, self._outbox = settings, outbox
         outbox.listen(self._on_own)
         self._control = TrainingControl()
+        self._spread = SpreadTraining(self._control, settings.subject_prefix, settings.worker)
         self._limits: Limits | None = None
         self._devices: Sequence[Device] = ()
         self._boards_of: dict[str, frozenset[str]] = {}
@@ -75,7 +79,7 @@ class Agent:
                 may_raise=settings.may_raise,
                 seconds_between_caps=SECONDS_BETWEEN_CAPS if backend.outlives_us else 0.0,
             )
-            crew = Crew(self._control, self._holds, device.uuid, partial(self._computes_on, device.uuid))
+            crew = Crew(self._control, self._spread, self._holds, device.uuid, partial(self._computes_on, device.uuid))
             workers.append(Worker(settings, self._outbox, board, crew, self._plans, self._books, log_book))
         self._devices, self.workers = devices, workers
         for worker in workers:
@@ -119,10 +123,15 @@ class Agent:
         hearing = [worker for worker in self.workers if worker.hears(telemetry, age_seconds)]
         await asyncio.gather(*(worker.reconsider() for worker in hearing))
 
+    async def watch_hosts(self, client: Client) -> None:
+        """Stop and release jobs together with the other hosts that have ranks of them, for ever."""
+        await self._spread.run(client)
+
     async def watch_jobs(self) -> None:
         """Follow training processes as they join and leave, for ever."""
         while True:
             change = await self._control.changes.get()
+            self._spread.look()
             if change.kind == "joined":
                 boards = self._boards_of[change.view.job] = await asyncio.to_thread(self._boards_with, change)
                 if change.view.run_state is RunState.PAUSED:  # by another agent: each board has to let it

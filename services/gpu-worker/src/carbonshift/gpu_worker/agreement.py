@@ -5,9 +5,10 @@ in a collective until it fails. So a step ahead of all is named. It is only ever
 it was being written may already wait for the others further on.
 """
 
+import math
 from collections.abc import Sequence
 
-__all__ = ["STEPS_AHEAD", "Agreement"]
+__all__ = ["STEPS_AHEAD", "Agreement", "steps_ahead"]
 
 STEPS_AHEAD = 3
 """Of the first target. Each further one is twice as far ahead, until ranks quicker than the agent are caught."""
@@ -15,11 +16,19 @@ SLIPPED_SECONDS = 0.02
 """A rank that has reached the step and does not wait there for so long has passed it."""
 
 
+def steps_ahead(round_trip_seconds: float, steps_per_s: float) -> int:
+    """How far the first target is ahead of ranks that hear of it `round_trip_seconds` after they were read.
+
+    Twice the steps that they do meanwhile: what is read is old, and what is written is under way.
+    """
+    return STEPS_AHEAD + math.ceil(2 * round_trip_seconds * steps_per_s)
+
+
 class Agreement:
     """What to write next, given how far the ranks are; steps are counted from each rank's first."""
 
-    def __init__(self) -> None:
-        self.target, self._ahead = 0, STEPS_AHEAD
+    def __init__(self, ahead: int = STEPS_AHEAD) -> None:
+        self.target, self._ahead = 0, ahead
         self._written = self._fresh = False
         self._late_since: dict[int, float] = {}
 

@@ -71,6 +71,7 @@ def build(settings: GpuWorkerSettings | None = None) -> FastStream:
         spawn(outbox.run(), publishing)
         spawn(agent.watch_jobs(), parts)
         client = await broker.connect()
+        spawn(agent.watch_hosts(client), parts)
         for worker in agent.workers:
             spawn(worker.watch_time(), parts)
             spawn(TokenClaim(settings, worker, outbox).run(client), parts)

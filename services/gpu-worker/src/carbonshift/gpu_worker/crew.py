@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from carbonshift.gpu_worker.spread_training import SpreadTraining
 from carbonshift.gpu_worker.training_control import PauseReceipt, TrainingControl
 from carbonshift.gpu_worker.training_process import JobView
 
@@ -36,10 +37,17 @@ class Holds:
 
 
 class Crew:
-    """As TrainingControl, for the jobs of one board alone."""
+    """As TrainingControl, for the jobs of one board alone; `spread` reaches their ranks on other hosts too."""
 
-    def __init__(self, control: TrainingControl, holds: Holds, uuid: str, mine: Callable[[str], bool]) -> None:
-        self._control, self._holds, self._uuid, self._mine = control, holds, uuid, mine
+    def __init__(
+        self,
+        control: TrainingControl,
+        spread: SpreadTraining,
+        holds: Holds,
+        uuid: str,
+        mine: Callable[[str], bool],
+    ) -> None:
+        self._control, self._spread, self._holds, self._uuid, self._mine = control, spread, holds, uuid, mine
 
     @property
     def jobs(self) -> Mapping[str, JobView]:
@@ -51,8 +59,8 @@ class Crew:
         return self._holds.held(job, self._uuid)
 
     async def pause(self, job: str, timeout_seconds: float) -> PauseReceipt:
-        """As `TrainingControl.pause`; it does not go on until this board lets it."""
-        receipt = await self._control.pause(job, timeout_seconds)
+        """As `SpreadTraining.pause`; it does not go on until this board lets it."""
+        receipt = await self._spread.pause(job, timeout_seconds)
         self._holds.add(job, self._uuid)
         return receipt
 
@@ -67,6 +75,6 @@ class Crew:
         return held
 
     async def resume(self, job: str) -> None:
-        """As `TrainingControl.resume`, once no other board holds it."""
+        """As `SpreadTraining.resume`, once no other board holds it."""
         if self._holds.release(job, self._uuid):
-            await self._control.resume(job)
+            await self._spread.resume(job)

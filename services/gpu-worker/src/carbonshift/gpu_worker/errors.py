@@ -14,6 +14,7 @@ __all__ = [
     "LimitUnsupportedError",
     "PauseInterruptedError",
     "PauseTimeoutError",
+    "RanksLostError",
     "SeveralProcessesError",
 ]
 
@@ -72,3 +73,7 @@ class CannotParkError(CarbonShiftError):
 
 class PauseInterruptedError(CarbonShiftError):
     """The training ended, or was resumed, before the pause had come about."""
+
+
+class RanksLostError(CarbonShiftError):
+    """Ranks on another host are no longer known to be at rest, so none is held."""

@@ -20,6 +20,7 @@ from carbonshift.gpu_worker.errors import (
     PauseTimeoutError,
     SeveralProcessesError,
 )
+from carbonshift.gpu_worker.local_ranks import LocalRanks
 from carbonshift.gpu_worker.training_process import JobView, TrainingProcess, demand_unbroken
 from carbonshift.training.page import (
     ACK,
@@ -91,6 +92,17 @@ class TrainingControl:
     def jobs(self) -> dict[str, JobView]:
         """The jobs that train here now, by name; read from memory without a system call."""
         return {job: _view(self._members(job)) for job in self._names()}
+
+    @property
+    def lease_seconds(self) -> float:
+        """A pause outlives a standstill of this one, or of another host's, for so long."""
+        return self._lease_seconds
+
+    def ranks(self, job: str) -> LocalRanks:
+        """Those of `job` that are here, for whoever stops ranks on several hosts. Raises JobUnknownError."""
+        if members := self._members(job):
+            return LocalRanks(members)
+        raise self._unknown(job)
 
     async def start(self, socket_path: Path, group: str | None = None) -> None:
         """Listen at `socket_path`, for this user and root, and for `group`; a socket left by a dead agent is replaced.
