@@ -33,9 +33,16 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/planner_year.py
 	$(BIN)/python benchmarks/limit_latency.py
 	$(BIN)/python benchmarks/agent_at_rest.py
+	$(BIN)/python benchmarks/hook_overhead.py
+	$(BIN)/python benchmarks/pause_latency.py
+	$(BIN)/python benchmarks/pause_leaks.py
+	$(BIN)/python benchmarks/pause_exactness.py --quick
 
 soak: $(STAMP)
 	$(BIN)/python benchmarks/limit_kills.py
+	$(BIN)/python benchmarks/pause_exactness.py
+	$(BIN)/python benchmarks/pause_exactness.py --long
+	$(BIN)/python benchmarks/zombies.py
 
 docs: $(STAMP)
 	$(BIN)/carbonshift schema --out docs/asyncapi.json

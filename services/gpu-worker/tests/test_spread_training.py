@@ -419,9 +419,9 @@ async def test_a_rank_that_stands_still_lets_all_run_on_after_the_timeout(hosts,
 
 LOOP = """
 import time
-from carbonshift.training.autoload import _join
+from carbonshift.training.autoload import join
 from carbonshift.training.gate import gate
-opened = gate(_join)
+opened = gate(join)
 while True:
     opened.step_done()
     time.sleep(0.001)

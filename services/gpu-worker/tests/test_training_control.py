@@ -2,6 +2,7 @@
 
 import asyncio
 import grp
+import operator
 import os
 import signal
 import socket
@@ -41,6 +42,31 @@ while True:
     opened.step_done()
     if os.path.exists({stop!r}):
         break
+"""
+
+KILLED = """
+import asyncio, fcntl, signal, sys, termios
+from pathlib import Path
+from carbonshift.gpu_worker.training_control import TrainingControl
+from carbonshift.training.page import ACK
+
+async def main():
+    control = TrainingControl(lease_seconds=60)
+    await control.start(Path(sys.argv[1]))
+    print("listening", flush=True)
+    while len(control.jobs) < 8:
+        await control.changes.get()
+    processes = control._processes
+    for process in processes:  # its own loop stands still: what they say is not read
+        process.target(0)
+        while not process.quiet:
+            if process.words[ACK]:
+                process.agree(process.words[ACK])
+    unread = [any(fcntl.ioctl(process.connection, termios.FIONREAD, bytes(4))) for process in processes]
+    print(sum(unread), "have bytes unread", flush=True)
+    signal.pause()
+
+asyncio.run(main())
 """
 
 
@@ -225,6 +251,53 @@ async def test_the_heartbeat_outlasts_a_lease(tmp_path):
     await trainings.change("left")
     await process.communicate()
     await control.close()
+
+
+async def test_two_hundred_pauses_leave_nothing_behind(trainings):
+    process = await trainings.loop()
+    await trainings.change("joined")
+
+    async def pause(times):
+        for _ in range(times):
+            await trainings.control.pause("loop", 60)
+            await trainings.control.resume("loop")
+
+    async def held():
+        """Descriptors and threads of both, and tasks; once the training is well beyond its last wait."""
+        step = trainings.control.jobs["loop"].step
+        while trainings.control.jobs["loop"].step < step + 10:
+            await asyncio.sleep(0.001)
+        folders = [Path(f"/proc/{pid}/{what}") for pid in (process.pid, os.getpid()) for what in ("fd", "task")]
+        return [*(len([*folder.iterdir()]) for folder in folders), len(asyncio.all_tasks())]
+
+    await pause(10)
+    before = await held()
+    await pause(200)
+    after = await held()
+    assert all(map(operator.le, after, before)), (before, after)
+
+
+async def test_eight_paused_trainings_outlive_an_agent_killed_with_their_bytes_unread(tmp_path):
+    agent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", KILLED, str(tmp_path / "control"), stdout=subprocess.PIPE
+    )
+    assert await agent.stdout.readline() == b"listening\n"
+    trainings = Trainings(None, tmp_path)
+    try:
+        for number in range(8):
+            await trainings.spawn(
+                "-c", LOOP.format(sources=str(SOURCES), stop=str(trainings.stop)), job=f"loop-{number}"
+            )
+        assert await agent.stdout.readline() == b"8 have bytes unread\n"
+        trainings.stop.touch()
+        agent.kill()
+        ends = [await trainings.ended(process) for process in trainings.processes]
+        assert ends == 8 * [(0, "", "carbonshift: the agent is gone; the training goes on by itself\n")]
+    finally:
+        for process in (agent, *trainings.processes):
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()
 
 
 async def test_a_dead_agents_socket_is_replaced_a_living_ones_is_not(tmp_path):
