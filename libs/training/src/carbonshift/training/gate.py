@@ -10,7 +10,6 @@ from carbonshift.training.page import (
     DEADLINE_MS,
     FINAL_STEP,
     LEAVE,
-    LOOK,
     MAY_LEAVE,
     PARKED,
     RUN,
@@ -50,13 +49,13 @@ def gate(join: Join, *, fail_closed: bool = False) -> Gate:  # noqa: C901  one c
         join: as Tie has it.
         fail_closed: as Tie has it.
     """
-    n = 0
+    n = look = 0
     words = private(RUN)
     tie = Tie(join, fail_closed=fail_closed)
 
     def meet() -> None:
-        nonlocal words
-        words = tie.meet(n, words)
+        nonlocal words, look
+        words, look = tie.meet(n, words)
 
     meet = framework.uncompiled(meet)
 
@@ -64,7 +63,7 @@ def gate(join: Join, *, fail_closed: bool = False) -> Gate:  # noqa: C901  one c
         nonlocal n  # no container, no global: dynamo compiles a step with this in it once, and not again
         n += 1
         words[STEP] = n
-        if n >= words[TARGET] or n >= words[LOOK]:
+        if n >= look or n >= words[TARGET]:
             meet()
 
     def declare(said: Declaration) -> None:
@@ -84,8 +83,8 @@ def gate(join: Join, *, fail_closed: bool = False) -> Gate:  # noqa: C901  one c
         return n
 
     def forget() -> None:
-        nonlocal n, words, tie
+        nonlocal n, look, words, tie
         tie.close()
-        n, words, tie = 0, private(RUN), Tie(join, fail_closed=fail_closed)
+        n, look, words, tie = 0, 0, private(RUN), Tie(join, fail_closed=fail_closed)
 
     return Gate(step_done, declare, leaves, left, forget)

@@ -21,7 +21,6 @@ __all__ = [
     "HOLD",
     "LEASE_MS",
     "LEAVE",
-    "LOOK",
     "MAY_LEAVE",
     "MEMORY_BYTES",
     "OFFLOAD",
@@ -78,19 +77,17 @@ DEADLINE_MS: Final = 21
 """Written by the process: when it has to be done, in milliseconds since 1970 UTC; 0 is none."""
 USD_MICROS_PER_GPU_HOUR: Final = 22
 """Written by the process: what an hour of a GPU is worth, in millionths of a dollar; 0 is unknown."""
-LOOK: Final = 23
-"""Written by the process: the step at which it next looks whether its agent is still there."""
-PARKED: Final = 24
+PARKED: Final = 23
 """Written by the process: the tier that it has reached; LEAVE once it has saved."""
-CANNOT: Final = 25
+CANNOT: Final = 24
 """Written by the process: the tiers that it has tried and cannot reach, 1 << tier each."""
-DOWN_US: Final = 26
+DOWN_US: Final = 25
 """Written by the process: how long it last took to reach a tier deeper than HOLD, in microseconds."""
-UP_US: Final = 27
+UP_US: Final = 26
 """Written by the process: how long it last took to come back from there, in microseconds."""
-AWAY_BYTES: Final = 28
+AWAY_BYTES: Final = 27
 """Written by the process: what it holds in host memory instead of on its devices."""
-MAY_LEAVE: Final = 29
+MAY_LEAVE: Final = 28
 """Written by the process: 1 where its script says where it can leave."""
 
 PROCESS_WORDS: Final = range(16, 32)

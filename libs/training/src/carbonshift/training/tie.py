@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from carbonshift.training import framework
 from carbonshift.training.interruption import LEAVING, signals
-from carbonshift.training.page import LOOK, MEMORY_BYTES, PROCESS_WORDS, RUN, TARGET, private
+from carbonshift.training.page import MEMORY_BYTES, PROCESS_WORDS, RUN, TARGET, private
 from carbonshift.training.standing import AgentGoneError, ControlEndedError, hear, reraise_foreign, stand, tell
 from carbonshift.training.talk import say
 from carbonshift.training.wire import RefusedError
@@ -58,8 +58,11 @@ class Tie:
         self._looked = (0, time.monotonic())
         self._steps, self._seconds = 1, LOOK_SECONDS
 
-    def meet(self, n: int, words: memoryview) -> memoryview:
-        """Look for the agent after step `n`, and wait where it says so; the words to count on from here."""
+    def meet(self, n: int, words: memoryview) -> tuple[memoryview, int]:
+        """Look for the agent after step `n`, and wait where it says so.
+
+        Returns: the words to count on from here, and the step to look again at.
+        """
         self._note_pace(n)
         try:
             while not self._ended:
@@ -73,9 +76,8 @@ class Tie:
                     self._wait_for_another()
         except ControlEndedError as ended:
             words = self._end(words, f"{ended}")
-        words[LOOK] = RUN if self._ended else n + self._steps
         self._looked = (n, time.monotonic())
-        return words
+        return words, RUN if self._ended else n + self._steps
 
     def close(self) -> None:
         """Hang up: in a forked child, else the agent would not see the parent's end while the child lives."""
