@@ -44,6 +44,8 @@ class Case:
     ranks: int = 1
     held_seconds: tuple[float, ...] = ()
     """How long the first pauses last; all others end at once."""
+    offload: bool = False
+    """Whether the model is put into host memory in each pause."""
     quick: bool = False
 
 
@@ -65,6 +67,11 @@ CASES = tuple(
     )
     for kind, as_kind in KINDS.items()
     for option, given in OPTIONS.items()
+) + tuple(
+    Case(name=f"{kind}, {option}, after offload", arguments=as_kind + given, ranks=2 if as_kind else 1, offload=True)
+    for kind, as_kind in KINDS.items()
+    for option, given in OPTIONS.items()
+    if not given or "--amp" in given
 )
 LONG_CASES = tuple(
     Case(
@@ -87,11 +94,11 @@ class Pauses:
     refused: tuple[str, ...]
 
 
-async def pause_at(stage: Controlled, moments: Sequence[int], held: Sequence[float], chance: random.Random) -> Pauses:
+async def pause_at(stage: Controlled, moments: Sequence[int], case: Case, chance: random.Random) -> Pauses:
     """Pause the job a little after it has done each of these numbers of steps."""
     pages = stage.pages(JOB)
     came, at_one_step, refused = 0, 0, []
-    held = [*held, *([0.0] * (len(moments) - len(held)))]
+    held = [*case.held_seconds, *([0.0] * (len(moments) - len(case.held_seconds)))]
     chance.shuffle(held)
     for moment, seconds in zip(moments, held, strict=True):
         while max(page[STEP] for page in pages) < moment and JOB in stage.control.jobs:  # noqa: ASYNC110  a page tells no events
@@ -99,6 +106,8 @@ async def pause_at(stage: Controlled, moments: Sequence[int], held: Sequence[flo
         await asyncio.sleep(chance.uniform(0, 2 * LOOK_SECONDS))
         try:
             receipt = await stage.control.pause(JOB, PAUSE_SECONDS)
+            if case.offload and not await stage.control.offload(JOB):
+                refused.append("nothing was put away")
             await asyncio.sleep(seconds)
             came += 1
             at_one_step += all(page[word] == receipt.step for page in pages for word in (ACK, QUIET, STEP))
@@ -138,11 +147,11 @@ async def exact(case: Case, steps: int, pauses: int, seed: int) -> bool:
             script, str(steps), str(folders["paused"]), *case.arguments, job=JOB, ranks=case.ranks
         )
         await stage.joined(case.ranks)
-        told = await pause_at(stage, moments, case.held_seconds, chance)
+        told = await pause_at(stage, moments, case, chance)
         paused = await results(stage, process, folders["paused"], case.ranks)
         seconds, words = time.monotonic() - began, stage.last_words()
     same = bool(alone) and alone == paused and all(math.isfinite(one["last_loss"]) for one in alone)
-    good = same and told.came == told.at_one_step == pauses
+    good = same and told.came == told.at_one_step == pauses and not told.refused
     print(
         f"{case.name}: {'bit-identical' if same else 'DIFFERENT' if alone and paused else 'NO RESULT'},"
         f" {alone[0]['steps'] if alone else 0} steps, {told.came}/{pauses} pauses came about,"
