@@ -1,6 +1,7 @@
 """What runs a training and begins it again is not to be noticed: arguments, output, exit code and signals."""
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -49,8 +50,8 @@ signal.raise_signal(int(sys.argv[1]))
 
 def test_ctrl_c_in_a_terminal_reaches_the_training_once():
     """The terminal sends it to the whole group: this process, and the training."""
-    process = run(
-        """
+    ours, theirs = pty.openpty()
+    script = """
 import signal, time
 heard = []
 signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
@@ -59,13 +60,22 @@ while not heard:
     time.sleep(0.01)
 time.sleep(0.3)
 print(len(heard), flush=True)
-""",
+"""
+    take_terminal = f"import fcntl, os, sys, termios; fcntl.ioctl({theirs}, termios.TIOCSCTTY, 0); "
+    command = [sys.executable, "-I", "-m", begin_again.__name__, sys.executable, "-c", script]
+    with subprocess.Popen(
+        [sys.executable, "-c", take_terminal + "os.execv(sys.argv[1], sys.argv[1:])", *command],
         start_new_session=True,
-    )
-    assert process.stdout.readline() == "ready\n"
-    os.killpg(process.pid, signal.SIGINT)
-    assert process.communicate(timeout=60)[0] == "1\n"
-    assert process.returncode == 0
+        pass_fds=(theirs,),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "ready\n"
+        os.write(ours, b"\x03")
+        assert process.communicate(timeout=60)[0] == "1\n"
+        assert process.returncode == 0
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_killed_it_takes_the_training_with_it():

@@ -64,18 +64,15 @@ class Tie:
         Returns: the words to count on from here, and the step to look again at.
         """
         self._note_pace(n)
-        try:
-            while not self._ended:
+        if not self._ended:
+            try:
                 try:
                     words = self._met(n, words)
-                    break
                 except AgentGoneError as gone:
-                    words = self._lose(words, f"{gone}", waits=self._fail_closed)
-                    if not self._fail_closed:
-                        break
-                    self._wait_for_another()
-        except ControlEndedError as ended:
-            words = self._end(words, f"{ended}")
+                    words = self._met_at_last(n, words, gone) if self._fail_closed else self._lose(words, f"{gone}")
+            except ControlEndedError as ended:
+                self._ended, self._said = True, ""
+                words = self._lose(words, f"{ended}")
         self._looked = (n, time.monotonic())
         return words, RUN if self._ended else n + self._steps
 
@@ -120,31 +117,32 @@ class Tie:
             self._said = ""
         return words
 
-    def _lose(self, words: memoryview, why: str, *, waits: bool) -> memoryview:
+    def _met_at_last(self, n: int, words: memoryview, gone: AgentGoneError) -> memoryview:
+        """Wait for an agent, then as it says. Raises: ControlEndedError."""
+        with signals() as heard:
+            poll = select.poll()
+            poll.register(heard, select.POLLIN)
+            while True:
+                words = self._lose(words, f"{gone}", then="it waits for an agent")
+                poll.poll(CLOSED_LOOK_MS)
+                if leaving := heard.take() & LEAVING:
+                    raise ControlEndedError(f"signal {min(leaving)} came while it waited for an agent")
+                try:
+                    return self._met(n, words)
+                except AgentGoneError as error:
+                    gone = error
+
+    def _lose(self, words: memoryview, why: str, then: str = "the training goes on by itself") -> memoryview:
         if self._agent is not None:
             self._agent.close()
             self._agent = None
         if not self._said:
             self._said = why
-            say(f"{why}; " + ("it waits for an agent" if waits else "the training goes on by itself"))
+            say(f"{why}; {then}")
         alone = private(RUN)  # of the page that is left nothing counts: a dead agent's target still stands there
         for word in PROCESS_WORDS:
             alone[word] = words[word]
         return alone
-
-    def _end(self, words: memoryview, why: str) -> memoryview:
-        """No agent has a say from here on."""
-        self._ended = True
-        self._said = ""
-        return self._lose(words, why, waits=False)
-
-    def _wait_for_another(self) -> None:
-        with signals() as heard:
-            poll = select.poll()
-            poll.register(heard, select.POLLIN)
-            poll.poll(CLOSED_LOOK_MS)
-            if leaving := heard.take() & LEAVING:
-                raise ControlEndedError(f"signal {min(leaving)} came while it waited for an agent")
 
     def _note_pace(self, n: int) -> None:
         """How many steps to let pass until the next look."""
