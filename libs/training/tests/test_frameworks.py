@@ -13,7 +13,17 @@ import pytest
 
 from carbonshift.training.hooks.lightning import _remaining
 from carbonshift.training.launch import training_environment
-from carbonshift.training.page import DEADLINE_MS, FINAL_STEP, RUN, STEP, USD_MICROS_PER_GPU_HOUR
+from carbonshift.training.leaving import LEFT_CODE
+from carbonshift.training.page import (
+    DEADLINE_MS,
+    FINAL_STEP,
+    LEAVE,
+    MAY_LEAVE,
+    RUN,
+    STEP,
+    TIER,
+    USD_MICROS_PER_GPU_HOUR,
+)
 
 NINE = 1_795_510_800_000  # 2026-11-24T09:00Z, in milliseconds since 1970
 SAID = 'job="mine", deadline="2026-11-24T09:00Z", usd_per_gpu_hour=2.5'
@@ -157,6 +167,96 @@ def test_it_knows_what_is_left_and_a_pause_changes_no_bit(package, script, train
     assert (process.returncode, out.split()[-trainings:]) == (0, ["same"] * trainings), err
     assert (words[STEP], words[FINAL_STEP]) == (24 * trainings, 24 * trainings)
     assert "carbonshift:" not in err
+
+
+HUGGING_FACE_LEAVES = """
+from pathlib import Path
+from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments, set_seed
+import torch
+from carbonshift.training.hooks.huggingface import callback
+
+set_seed(0)
+model = LlamaForCausalLM(LlamaConfig(
+    vocab_size=32, hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+    num_key_value_heads=2, attention_dropout=0.1))
+rows = torch.randint(0, 32, (12, 8))
+arguments = TrainingArguments(
+    output_dir=folder, max_steps=8, per_device_train_batch_size=1, save_strategy="no", report_to=[], use_cpu=True,
+    disable_tqdm=True)
+trainer = Trainer(
+    model, arguments, train_dataset=[dict(input_ids=row, labels=row) for row in rows],
+    callbacks=[callback(leaves=True)])
+trainer.train(resume_from_checkpoint=any(Path(folder).glob("checkpoint-*")))
+"""
+
+LIGHTNING_LEAVES = """
+from pathlib import Path
+import lightning.pytorch as pl
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+from carbonshift.training.hooks.lightning import callback
+
+class Module(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(4, 1)
+
+    def training_step(self, batch):
+        return self.layer(batch[0]).square().mean()
+
+    def configure_optimizers(self):
+        optimizer = torch.optim.AdamW(self.parameters())
+        return {"optimizer": optimizer, "lr_scheduler": torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)}
+
+pl.seed_everything(0, verbose=False)
+model, data, path = Module(), TensorDataset(torch.ones(4, 4)), Path(folder, "left.ckpt")
+trainer = pl.Trainer(
+    max_epochs=2, callbacks=[callback(leaves_at=path)], accelerator="cpu", logger=False, enable_checkpointing=False,
+    enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder)
+trainer.fit(model, DataLoader(data, batch_size=1), ckpt_path=path if path.exists() else None)
+"""
+
+DIGEST = """
+import hashlib
+print(hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in model.parameters())).hexdigest())
+"""
+
+
+@pytest.mark.parametrize(
+    ("package", "script"), [("transformers", HUGGING_FACE_LEAVES), ("lightning", LIGHTNING_LEAVES)]
+)
+def test_left_after_three_steps_and_begun_again_it_ends_with_the_very_parameters(package, script, agent, tmp_path):
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+
+    def start(folder, environment=environment):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        command = [sys.executable, "-c", f"folder = {str(tmp_path / folder)!r}\n" + script + DIGEST]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    under = training_environment(agent.path, environment, "job")
+    with start("alone") as alone, start("left", under) as left:
+        try:
+            agent.admit(target=3)
+            agent.quiet(3)
+            assert agent.words[MAY_LEAVE] == 1
+            agent.words[TIER] = LEAVE
+            agent.release(8)
+            _, err = left.communicate(timeout=100)
+            assert left.returncode == LEFT_CODE, err
+            expected, _ = alone.communicate(timeout=100)
+        finally:
+            alone.kill()
+            left.kill()
+    agent.process.close()
+    with start("left", under) as again:
+        try:
+            agent.admit(target=RUN)
+            out, err = again.communicate(timeout=100)
+        finally:
+            again.kill()
+    assert (out.split()[-1], agent.words[STEP]) == (expected.split()[-1], 5), err
 
 
 @pytest.mark.parametrize(
