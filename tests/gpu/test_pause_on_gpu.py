@@ -10,6 +10,7 @@ import pytest
 
 from carbonshift.common.events import RunState
 from carbonshift.gpu_worker.devices.nvml import NvmlBackend
+from carbonshift.gpu_worker.errors import CannotParkError
 from carbonshift.gpu_worker.training_control import TrainingControl
 from carbonshift.training.launch import training_environment
 
@@ -44,6 +45,26 @@ weights = hashlib.sha256(b"".join(p.detach().cpu().numpy().tobytes() for p in mo
 print(json.dumps([final, weights, seconds]))
 """
 """Losses, a digest of the final weights, and the mean seconds a step."""
+GRAPHED = """
+import json, torch
+model = torch.nn.Linear(256, 256).cuda()
+optimizer = torch.optim.Adam(model.parameters(), capturable=True)
+batch = torch.randn(64, 256, device="cuda")
+def step():
+    optimizer.zero_grad()
+    model(batch).square().mean().backward()
+aside = torch.cuda.Stream()
+with torch.cuda.stream(aside):
+    step()
+torch.cuda.synchronize()
+graph = torch.cuda.CUDAGraph()
+with torch.cuda.graph(graph):
+    step()
+for _ in range(20_000):
+    graph.replay()
+    optimizer.step()
+print(json.dumps("trained" if model.weight.isfinite().all() else "lost"))
+"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -61,11 +82,11 @@ async def control(tmp_path):
     await control.close()
 
 
-async def training(steps, environment):
+async def training(steps, environment, script=TRAINING):
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
-        TRAINING,
+        script,
         str(steps),
         env=os.environ | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"} | environment,
         stdout=subprocess.PIPE,
@@ -100,6 +121,40 @@ async def test_a_paused_model_stays_in_the_gpu_s_memory_and_trains_on_to_the_sam
         await control.resume("gpu")
     losses, weights, _ = await outcome(process)
     assert (losses, weights) == (alone[0], alone[1])
+
+
+async def test_an_offloaded_model_frees_the_gpu_s_memory_and_trains_on_to_the_same_weights(control, tmp_path):
+    alone = await outcome(await training(2_000, {}))
+    process = await training(2_000, training_environment(tmp_path / "control", os.environ, "gpu"))
+    view = await joined(control)
+    boards = [board for board in NvmlBackend().discover() if view.pid in board.process_ids()]
+    for _ in range(3):
+        receipt = await control.pause("gpu", 60)
+        held = [board.memory_used_bytes() for board in boards]
+        freed = await control.offload("gpu")
+        assert freed >= 3 * MODEL_BYTES
+        after = [board.memory_used_bytes() for board in boards]
+        assert all(before - now >= 3 * MODEL_BYTES for before, now in zip(held, after, strict=True))
+        await control.resume("gpu")
+        again = await control.pause("gpu", 60)
+        assert (
+            again.memory_used_bytes - receipt.memory_used_bytes < MODEL_BYTES
+        )  # but for the losses of the steps since
+        seconds = control.jobs["gpu"].offload_seconds
+        print(f"{freed / 1e6:.0f} MB offloaded and brought back in {seconds:.3f} s")  # noqa: T201
+        await control.resume("gpu")
+    losses, weights, _ = await outcome(process)
+    assert (losses, weights) == (alone[0], alone[1])
+
+
+async def test_a_training_that_has_captured_graphs_is_not_offloaded_and_trains_on(control, tmp_path):
+    process = await training(0, training_environment(tmp_path / "control", os.environ, "gpu"), GRAPHED)
+    await joined(control)
+    await control.pause("gpu", 60)
+    with pytest.raises(CannotParkError):
+        await control.offload("gpu")
+    await control.resume("gpu")
+    assert await outcome(process) == "trained"
 
 
 async def test_a_step_under_control_takes_no_longer(control, tmp_path):

@@ -107,9 +107,8 @@ async def test_ranks_are_paused_at_one_step_and_end_with_the_very_parameters_of_
     assert await paused.result() == expected
 
 
-@pytest.mark.parametrize("kind", ["DDP", "FSDP"])
-async def test_ranks_put_away_and_ranks_that_left_and_began_again_end_with_the_very_parameters(control, ranked, kind):
-    alone, parked = ranked("alone", kind, "60"), ranked("parked", kind, "60")
+async def test_ranks_put_away_and_ranks_that_left_and_began_again_end_with_the_very_parameters(control, ranked):
+    alone, parked = ranked("alone", "FSDP", "60"), ranked("parked", "FSDP", "60")
     await alone.start(controlled=False)
     expected = await alone.result()
     await parked.start(controlled=True)
