@@ -12,7 +12,7 @@ from carbonshift.training import begin_again
 
 
 def run(script, *arguments, **options):
-    command = [sys.executable, "-I", "-m", begin_again.__name__, sys.executable, "-c", script, *arguments]
+    command = [sys.executable, "-P", "-m", begin_again.__name__, sys.executable, "-c", script, *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
@@ -62,7 +62,7 @@ time.sleep(0.3)
 print(len(heard), flush=True)
 """
     take_terminal = f"import fcntl, os, sys, termios; fcntl.ioctl({theirs}, termios.TIOCSCTTY, 0); "
-    command = [sys.executable, "-I", "-m", begin_again.__name__, sys.executable, "-c", script]
+    command = [sys.executable, "-P", "-m", begin_again.__name__, sys.executable, "-c", script]
     with subprocess.Popen(
         [sys.executable, "-c", take_terminal + "os.execv(sys.argv[1], sys.argv[1:])", *command],
         start_new_session=True,

@@ -47,7 +47,7 @@ class Leaving:
 
     async def start(self, *, every: int = 1, supervised: bool = True, **environment: str) -> asyncio.subprocess.Process:
         command = [sys.executable, "-c", LEAVES, str(self.stop), str(self.saved), str(every)]
-        before = [sys.executable, "-I", "-m", begin_again.__name__] if supervised else []
+        before = [sys.executable, "-P", "-m", begin_again.__name__] if supervised else []
         under = training_environment(self.folder / "control", os.environ, "job") | environment
         process = await asyncio.create_subprocess_exec(
             *before, *command, env=under, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -184,6 +184,7 @@ async def test_an_agent_that_dies_while_it_is_away_lets_it_begin_again_unless_it
     process = await leaving.start(CARBONSHIFT_FAIL=fail)
     await leaving.change("joined")
     await leaving.left()
+    (leaving.folder / "control").unlink()
     for held in leaving.control._processes:  # as its death would
         held.connection.shutdown(socket.SHUT_RDWR)
     assert b"left the device" in await process.stderr.readline()

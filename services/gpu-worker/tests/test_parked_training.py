@@ -51,7 +51,7 @@ def train(tmp_path):
 
     def run(settings):
         environment = training_environment(settings.control_path, os.environ, "job")
-        command = [sys.executable, "-I", "-m", begin_again.__name__, sys.executable, "-c", TRAINING]
+        command = [sys.executable, "-P", "-m", begin_again.__name__, sys.executable, "-c", TRAINING]
         process = subprocess.Popen(
             [*command, str(tmp_path / "stop"), str(tmp_path / "saved")],
             env=environment,

@@ -50,7 +50,7 @@ def train(
     environment = training_environment(GpuWorkerSettings.load().control_path, os.environ, job, declaration)
     if shutil.which(command[0]) is None:
         raise InputError(f"{command[0]}: there is no such program", "name a program that can be run")
-    os.execve(sys.executable, [sys.executable, "-I", "-m", begin_again.__name__, *command], environment)
+    os.execve(sys.executable, [sys.executable, "-P", "-m", begin_again.__name__, *command], environment)
 
 
 def _steps(text: str | None) -> int | None:

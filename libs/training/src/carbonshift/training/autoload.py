@@ -33,6 +33,7 @@ __all__ = [
     "leave",
     "name",
     "session",
+    "stay",
 ]
 
 CONTROL: Final = "CARBONSHIFT_CONTROL"
@@ -129,6 +130,12 @@ def is_asked_to_leave() -> bool:
 def leave() -> int:
     """Say that this process has saved and is about to end; the steps it has done."""
     return _gate.left() if _gate is not None else 0
+
+
+def stay() -> None:
+    """Say that this process could not save, and trains on."""
+    if _gate is not None:
+        _gate.stays()
 
 
 def join(seconds: float, *, stands_in: bool = False) -> Joined:

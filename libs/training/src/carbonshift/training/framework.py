@@ -11,10 +11,11 @@ from pathlib import Path
 __all__ = [
     "has_captured_graphs",
     "inside_backward",
-    "meet_all_ranks",
     "memory_used_bytes",
     "place",
+    "processes_here",
     "synchronize",
+    "true_of_all_ranks",
     "uncompiled",
     "uses_cuda",
 ]
@@ -66,11 +67,20 @@ def has_captured_graphs() -> bool:
     return any(tuple(pool) != (0, 0) for pool in pools)
 
 
-def meet_all_ranks() -> None:
-    """Wait until every rank of the process group is here; at once where there is none."""
+def true_of_all_ranks(here: bool) -> bool:  # noqa: FBT001
+    """Whether `here` is true on every rank of the process group, each of which asks; `here` where there is no group."""
     distributed = sys.modules.get("torch.distributed")
-    if distributed is not None and distributed.is_available() and distributed.is_initialized():
-        distributed.barrier()
+    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
+        return here
+    told: list[bool] = [False] * distributed.get_world_size()
+    distributed.all_gather_object(told, here)
+    return all(told)
+
+
+def processes_here() -> int:
+    """How many ranks of the job this host has, as its launcher tells; 1 where it does not."""
+    told = os.environ.get("LOCAL_WORLD_SIZE", "")
+    return max(1, int(told)) if told.isdecimal() else 1
 
 
 def place() -> tuple[int, int]:

@@ -6,18 +6,19 @@ from typing import NamedTuple
 from carbonshift.training import framework
 from carbonshift.training.declaration import Declaration
 from carbonshift.training.hook import StepDone
+from carbonshift.training.left_note import withdraw_note
 from carbonshift.training.page import (
+    CANNOT,
     DEADLINE_MS,
     FINAL_STEP,
+    HOLD,
     LEAVE,
     MAY_LEAVE,
     PARKED,
-    RUN,
     STEP,
     TARGET,
     TIER,
     USD_MICROS_PER_GPU_HOUR,
-    private,
 )
 from carbonshift.training.tie import Join, Tie
 
@@ -35,6 +36,8 @@ class Gate(NamedTuple):
     """Whether this process is to save and end now. To be asked where it can: the first time tells the agent that."""
     left: Callable[[], int]
     """Tell the agent that it has saved, and is about to end; the steps done."""
+    stays: Callable[[], None]
+    """Tell the agent that it could not save, and is not to be asked again."""
     forget: Callable[[], None]
     """Become a process that has never joined: for the child of a fork."""
 
@@ -50,12 +53,18 @@ def gate(join: Join, *, fail_closed: bool = False) -> Gate:  # noqa: C901  one c
         fail_closed: as Tie has it.
     """
     n = look = 0
-    words = private(RUN)
     tie = Tie(join, fail_closed=fail_closed)
+    words = tie.words
 
     def meet() -> None:
         nonlocal words, look
-        words, look = tie.meet(n, words)
+        if words[PARKED] == LEAVE:  # it has said that it would end, and has not
+            words[PARKED] = HOLD
+            withdraw_note()
+        try:
+            tie.meet(n)
+        finally:  # also where a signal's handler has raised
+            words, look = tie.words, tie.look
 
     meet = framework.uncompiled(meet)
 
@@ -76,15 +85,21 @@ def gate(join: Join, *, fail_closed: bool = False) -> Gate:  # noqa: C901  one c
 
     def leaves() -> bool:
         words[MAY_LEAVE] = 1
-        return words[TIER] == LEAVE
+        return words[TIER] == LEAVE and not words[CANNOT] & 1 << LEAVE
 
     def left() -> int:
+        nonlocal look
         words[PARKED] = LEAVE
+        look = n + 1
         return n
+
+    def stays() -> None:
+        words[CANNOT] |= 1 << LEAVE
 
     def forget() -> None:
         nonlocal n, look, words, tie
         tie.close()
-        n, look, words, tie = 0, 0, private(RUN), Tie(join, fail_closed=fail_closed)
+        n, look, tie = 0, 0, Tie(join, fail_closed=fail_closed)
+        words = tie.words
 
-    return Gate(step_done, declare, leaves, left, forget)
+    return Gate(step_done, declare, leaves, left, stays, forget)

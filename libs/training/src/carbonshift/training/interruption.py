@@ -71,12 +71,23 @@ def deferred_handlers() -> Iterator[list[int]]:
         return
     before = {number: handler for number in signal.valid_signals() if callable(handler := signal.getsignal(number))}
     try:
-        for number in before:
-            signal.signal(number, lambda number, _frame: pending.append(number))
+        with _none_arrives():
+            for number in before:
+                signal.signal(number, lambda number, _frame: pending.append(number))
         yield pending
     finally:
-        with ExitStack() as handling:
-            for number in reversed(dict.fromkeys(pending)):
-                handling.callback(signal.raise_signal, number)
+        with ExitStack() as handling, _none_arrives():
             for number, handler in before.items():
                 signal.signal(number, handler)
+            for number in reversed(dict.fromkeys(pending)):
+                handling.callback(signal.raise_signal, number)
+
+
+@contextmanager
+def _none_arrives() -> Iterator[None]:
+    """Have this thread's signals wait: handlers are exchanged all or none."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

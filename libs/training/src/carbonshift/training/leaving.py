@@ -1,20 +1,16 @@
 """Leaving the device altogether: where a script can be left, it says so, and how to save what it begins again from."""
 
-import os
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 from carbonshift.training import autoload, framework
+from carbonshift.training.left_note import leave_note
 from carbonshift.training.talk import say
 
-__all__ = ["LEFT_AT", "LEFT_CODE", "leave_if_asked"]
+__all__ = ["LEFT_CODE", "leave_if_asked"]
 
 LEFT_CODE: Final = 75
 """The exit code of a training that has saved and wants to be begun again later. Source: EX_TEMPFAIL, sysexits.h."""
-LEFT_AT: Final = "CARBONSHIFT_LEFT_AT"
-"""Names the file to which a process that leaves writes the steps done and its job: for whoever begins it again."""
 
 
 def leave_if_asked(save: Callable[[], object]) -> None:
@@ -22,18 +18,24 @@ def leave_if_asked(save: Callable[[], object]) -> None:
     call `save` and end with `LEFT_CODE`; else return at once.
 
     Calling it is what tells the agent that it may want so. All ranks of a job are asked in the same iteration, each
-    calls `save`, which may thus be collective, and none ends before all have saved. The script begins again from what
-    was saved when it is next started: as after a crash.
+    calls `save`, which may thus be collective, and none ends before all have saved; where one of them could not, all
+    train on. The script begins again from what was saved when it is next started: as after a crash.
 
-    Raises: SystemExit; what `save` raises, after which the training goes on being asked at its next pause.
+    Raises: SystemExit; what `save` raises, after which this training is not asked again.
     """
     if not autoload.is_asked_to_leave():
         return
-    save()
-    framework.meet_all_ranks()
+    try:
+        save()
+    except Exception:
+        autoload.stay()
+        framework.true_of_all_ranks(False)
+        raise
+    if not framework.true_of_all_ranks(True):
+        autoload.stay()
+        say("another rank could not save: this training goes on")
+        return
     steps = autoload.leave()
-    if path := os.environ.get(LEFT_AT):
-        with suppress(OSError):  # whoever named it is gone, or on another host
-            Path(path).write_text(f"{steps} {autoload.name()}", encoding="ascii")
+    leave_note(steps, autoload.name())
     say(f"left the device after {steps} steps; to be begun again")
     raise SystemExit(LEFT_CODE)

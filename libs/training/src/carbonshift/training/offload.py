@@ -77,24 +77,35 @@ def put_away() -> Shelf:
     if torch is None:
         raise CannotOffloadError("there is no torch in it")
     kind = "cuda" if framework.uses_cuda() else "cpu"
+    away: list[_Away] = []
+    try:
+        with torch.inference_mode(mode=False), torch.no_grad():
+            for storage, sums in _movable(torch, kind):
+                away.append(_put_away(torch, storage, sums))
+            if kind == "cuda":
+                framework.synchronize()
+                torch.cuda.empty_cache()
+    except CannotOffloadError:
+        raise
+    except Exception as error:  # a module of the user's that is like no other, no memory to be pinned
+        while not Shelf(away).brought_back():
+            time.sleep(ROOM_SECONDS)
+        raise CannotOffloadError(f"it cannot be moved: {error!r}") from error
+    return Shelf(away)
+
+
+def _movable(torch: Any, kind: str) -> Iterator[tuple[Any, "_Checksums"]]:
+    """The storages to move, once it is known that they can be."""
     if kind == "cuda" and framework.has_captured_graphs():
         raise CannotOffloadError("CUDA graphs were captured, which know where its tensors are")
-    with torch.inference_mode(mode=False), torch.no_grad():
-        storages, sums = list(_storages(torch, kind)), _Checksums(torch)
-        needed, free = sum(storage.nbytes() for storage in storages), _free_host_bytes()
-        if needed > ROOM * free:
-            raise CannotOffloadError(f"host memory has {free / 2**30:.1f} GiB free, and it takes {needed / 2**30:.1f}")
-        away: list[_Away] = []
-        try:
-            away.extend(_put_away(torch, storage, sums) for storage in storages)
-        except RuntimeError as error:  # no memory to be pinned, a storage that others hold
-            while not Shelf(away).brought_back():
-                time.sleep(ROOM_SECONDS)
-            raise CannotOffloadError(f"it cannot be moved: {error}") from error
-        if kind == "cuda":
-            framework.synchronize()
-            torch.cuda.empty_cache()
-    return Shelf(away)
+    storages, sums = list(_storages(torch, kind)), _Checksums(torch)
+    needed, free = sum(storage.nbytes() for storage in storages), _free_host_bytes() // framework.processes_here()
+    if not storages:
+        raise CannotOffloadError("no module or optimizer was found that holds anything there")
+    if needed > ROOM * free:
+        raise CannotOffloadError(f"host memory has {free / 2**30:.1f} GiB for it, and it takes {needed / 2**30:.1f}")
+    for storage in storages:
+        yield storage, sums
 
 
 def _put_away(torch: Any, storage: Any, sums: "_Checksums") -> _Away:
@@ -174,17 +185,21 @@ def _tensors(torch: Any) -> Iterator[Any]:
         kind = type(one)  # `isinstance` would ask lazy stand-ins of other packages for their class
         if issubclass(kind, module):
             with suppress(AttributeError):  # one that is not made yet holds nothing
-                for tensor in (*one.parameters(recurse=False), *one.buffers(recurse=False)):
-                    yield from _plain(torch, [tensor, tensor.grad])
+                # as torch has them, whatever a class makes of their names
+                for tensor in (*module.parameters(one, recurse=False), *module.buffers(one, recurse=False)):
+                    yield from _plain(torch, [tensor, tensor.grad if tensor.is_leaf else None])
         elif issubclass(kind, optimizer):
             with suppress(AttributeError):
                 parameters = [parameter for group in one.param_groups for parameter in group["params"]]
-                yield from _plain(torch, [dict(one.state), parameters, [each.grad for each in parameters]])
+                grads = [each.grad for each in parameters if each.is_leaf]
+                yield from _plain(torch, [dict(one.state), parameters, grads])
 
 
 def _plain(torch: Any, value: Any) -> Iterator[Any]:
     """The tensors in `value` that have a storage: those within a subclass such as DTensor instead of it."""
     if isinstance(value, torch.Tensor):
+        if torch.nn.parameter.is_lazy(value):
+            return
         if hasattr(type(value), "__tensor_flatten__"):
             names, _ = value.__tensor_flatten__()
             for name in names:

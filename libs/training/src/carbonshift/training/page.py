@@ -115,6 +115,8 @@ def attach(fd: int) -> memoryview:
     Raises: OSError, or ValueError where `fd` is no whole page.
     """
     try:
+        if not fcntl.fcntl(fd, fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK:
+            raise ValueError("the page could be taken away while it is in use")
         return memoryview(mmap.mmap(fd, PAGE_BYTES)).cast("Q")
     finally:
         os.close(fd)

@@ -2,6 +2,7 @@
 
 import contextlib
 import select
+import signal
 import socket
 import time
 from collections.abc import Collection
@@ -36,6 +37,10 @@ SLICE_MS: Final = 500
 """How often a waiting process looks whether the agent's heart still beats."""
 
 
+DISTURBED: Final = 2
+"""Brought back so often by signals in one pause, what was offloaded stays on the device for the rest of it."""
+
+
 class AgentGoneError(Exception):
     """There is no agent, or it has stopped thinking: the text says which. It may come back."""
 
@@ -50,6 +55,7 @@ def stand(agent: socket.socket, words: memoryview, n: int) -> None:
     Raises: AgentGoneError, ControlEndedError, CorruptedError; what a signal handler raises passes.
     """
     beat, beaten_at = words[HEARTBEAT], time.monotonic()
+    disturbed = 0
     words[ACK] = n
     try:
         with signals() as heard, ExitStack() as deep:
@@ -61,12 +67,13 @@ def stand(agent: socket.socket, words: memoryview, n: int) -> None:
                 if words[AGREED] == n != words[QUIET]:
                     _fall_quiet(words, n)
                     tell(agent)
-                elif words[QUIET] == n and words[PARKED] != _tier(words):
+                elif words[QUIET] == n and words[PARKED] != _tier(words) and disturbed < DISTURBED:
                     deep.close()
                     _sink(words, deep)
                     tell(agent)
                 poll.poll(SLICE_MS)
                 if arrived := heard.take():
+                    disturbed += words[PARKED] == OFFLOAD
                     deep.close()  # what a handler sees, it shall see on the device
                     if leaving := arrived & LEAVING:
                         raise ControlEndedError(f"signal {min(leaving)} came during a pause")
@@ -109,8 +116,10 @@ def _rise(words: memoryview, shelf: Shelf, pending: Collection[int]) -> None:
     """Bring back what was put away; where others have taken the memory meanwhile, once they give it back."""
     began, told = time.monotonic_ns(), False
     while not shelf.brought_back():
-        if LEAVING.intersection(pending):
-            raise MemoryError("a signal ended this training while there was no room on the device to go on with it")
+        if leaving := LEAVING.intersection(pending):  # no handler may see, and save, what is not there
+            say(f"signal {min(leaving)} ends this training: the device has no room to go on with it")
+            signal.signal(min(leaving), signal.SIG_DFL)
+            signal.raise_signal(min(leaving))
         if not told:
             told = True
             say("the device has no room to go on with this training; it waits for some")

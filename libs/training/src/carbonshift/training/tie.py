@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from carbonshift.training import framework
 from carbonshift.training.interruption import LEAVING, signals
-from carbonshift.training.page import MEMORY_BYTES, PROCESS_WORDS, RUN, TARGET, private
+from carbonshift.training.page import LEAVE, MEMORY_BYTES, PROCESS_WORDS, RUN, TARGET, TIER, private
 from carbonshift.training.standing import AgentGoneError, ControlEndedError, hear, reraise_foreign, stand, tell
 from carbonshift.training.talk import say
 from carbonshift.training.wire import RefusedError
@@ -23,9 +23,11 @@ LOOK_SECONDS: Final = 5.0
 """About how often a running process looks for its agent."""
 LONGEST_LOOK_SECONDS: Final = 60.0
 """About how often at most, after it was not there time and again."""
-MOST_STEPS: Final = 100_000
-"""Between two looks; and no more than so many times as many as the time before:"""
+MOST_STEPS: Final = 1_000
+"""Between two looks: the steps that follow may be slower. And so many times as many as the time before, at most:"""
 FASTER: Final = 8
+NO_AGENT: Final = (OSError, ValueError, TypeError, KeyError, RuntimeError)
+"""What an agent that is absent, slow or talks nonsense can make of joining; what else is raised is the user's."""
 CLOSED_LOOK_MS: Final = 1_000
 """How often a process that may not run without an agent looks for one."""
 
@@ -57,82 +59,83 @@ class Tie:
         self._said = ""
         self._looked = (0, time.monotonic())
         self._steps, self._seconds = 1, LOOK_SECONDS
+        self.words = private(RUN)
+        """To count on, and to be looked at after each step."""
+        self.look = 0
+        """The step to meet at next, whatever the words say."""
 
-    def meet(self, n: int, words: memoryview) -> tuple[memoryview, int]:
-        """Look for the agent after step `n`, and wait where it says so.
-
-        Returns: the words to count on from here, and the step to look again at.
-        """
+    def meet(self, n: int) -> None:
+        """Look for the agent after step `n`, and wait where it says so."""
         self._note_pace(n)
-        if not self._ended:
+        self.look = RUN if self._ended else n + self._steps
+        if self._ended:
+            return
+        try:
             try:
-                try:
-                    words = self._met(n, words)
-                except AgentGoneError as gone:
-                    words = self._met_at_last(n, words, gone) if self._fail_closed else self._lose(words, f"{gone}")
-            except ControlEndedError as ended:
-                self._ended, self._said = True, ""
-                words = self._lose(words, f"{ended}")
+                self._met(n)
+            except AgentGoneError as gone:
+                if self._fail_closed:
+                    self._meet_another(n, gone)
+                else:
+                    self._lose(f"{gone}")
+        except ControlEndedError as ended:
+            self._ended, self._said, self.look = True, "", RUN
+            self._lose(f"{ended}")
         self._looked = (n, time.monotonic())
-        return words, RUN if self._ended else n + self._steps
 
     def close(self) -> None:
         """Hang up: in a forked child, else the agent would not see the parent's end while the child lives."""
         if self._agent is not None:
             self._agent.close()
 
-    def _met(self, n: int, words: memoryview) -> memoryview:
+    def _met(self, n: int) -> None:
         """Raises: AgentGoneError, ControlEndedError; what a signal handler raises passes."""
-        if self._agent is None:
-            words = self._joined(words)
-        agent = self._agent
-        assert agent is not None  # noqa: S101  for the type checker
+        agent = self._agent or self._joined()
         try:
             hear(agent)
-            if n >= words[TARGET] and not framework.inside_backward():
-                stand(agent, words, n)
+            if n >= self.words[TARGET] and not framework.inside_backward():
+                stand(agent, self.words, n)
         except OSError as error:  # such as no descriptor left to wait with
             reraise_foreign(error)
             raise ControlEndedError(str(error)) from error
-        return words
 
-    def _joined(self, before: memoryview) -> memoryview:
+    def _joined(self) -> socket.socket:
+        before = self.words
         try:
             before[MEMORY_BYTES] = framework.memory_used_bytes()
             agent, words = self._join(REJOIN_SECONDS if self._said else JOIN_SECONDS)
         except RefusedError as error:
-            raise ControlEndedError(f"not under control: {error}") from error
-        except Exception as error:  # nothing that an agent answers may reach the user's step
+            raise (ControlEndedError if error.lasting else AgentGoneError)(f"not under control: {error}") from error
+        except NO_AGENT as error:
             raise AgentGoneError(f"not under control: {error}") from error
-        for word in PROCESS_WORDS:
-            words[word] = before[word]
+        _copy(before, words)
         try:
             tell(agent)
         except AgentGoneError:
             agent.close()
             raise
-        self._agent, self._seconds = agent, LOOK_SECONDS
+        self._agent, self.words, self._seconds = agent, words, LOOK_SECONDS
         if self._said:
             say("under control again")
             self._said = ""
-        return words
+        return agent
 
-    def _met_at_last(self, n: int, words: memoryview, gone: AgentGoneError) -> memoryview:
+    def _meet_another(self, n: int, gone: AgentGoneError) -> None:
         """Wait for an agent, then as it says. Raises: ControlEndedError."""
         with signals() as heard:
             poll = select.poll()
             poll.register(heard, select.POLLIN)
             while True:
-                words = self._lose(words, f"{gone}", then="it waits for an agent")
+                self._lose(f"{gone}", then="it waits for an agent")
                 poll.poll(CLOSED_LOOK_MS)
                 if leaving := heard.take() & LEAVING:
                     raise ControlEndedError(f"signal {min(leaving)} came while it waited for an agent")
                 try:
-                    return self._met(n, words)
+                    return self._met(n)
                 except AgentGoneError as error:
                     gone = error
 
-    def _lose(self, words: memoryview, why: str, then: str = "the training goes on by itself") -> memoryview:
+    def _lose(self, why: str, then: str = "the training goes on by itself") -> None:
         if self._agent is not None:
             self._agent.close()
             self._agent = None
@@ -140,9 +143,10 @@ class Tie:
             self._said = why
             say(f"{why}; {then}")
         alone = private(RUN)  # of the page that is left nothing counts: a dead agent's target still stands there
-        for word in PROCESS_WORDS:
-            alone[word] = words[word]
-        return alone
+        _copy(self.words, alone)
+        if self.words[TIER] == LEAVE:  # but for this: its ranks all know it, and some may have left
+            alone[TIER] = LEAVE
+        self.words = alone
 
     def _note_pace(self, n: int) -> None:
         """How many steps to let pass until the next look."""
@@ -152,3 +156,9 @@ class Tie:
         if n > before and now > looked_at:
             wished = (n - before) / (now - looked_at) * self._seconds
             self._steps = max(1, min(MOST_STEPS, FASTER * self._steps, round(wished)))
+
+
+def _copy(before: memoryview, words: memoryview) -> None:
+    """What the process says of itself."""
+    for word in PROCESS_WORDS:
+        words[word] = before[word]

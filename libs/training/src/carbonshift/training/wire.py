@@ -23,6 +23,11 @@ JOB_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 class RefusedError(Exception):
     """The agent, or what listens in its place, has not let this process join; the text says why."""
 
+    def __init__(self, reason: str, *, lasting: bool) -> None:
+        super().__init__(reason)
+        self.lasting = lasting
+        """Whether it will not the next time either."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hello:
@@ -62,9 +67,9 @@ def ask(agent: socket.socket, hello: Hello) -> memoryview:
     answer, fds, _, _ = socket.recv_fds(agent, MESSAGE_BYTES, 1, socket.MSG_CMSG_CLOEXEC)
     if not fds:
         said = json.loads(answer) if answer else {}
-        raise RefusedError(
-            said.get("refused", "no reason given") if isinstance(said, dict) else "no answer of an agent"
-        )
+        if not isinstance(said, dict) or "refused" not in said:
+            raise ValueError("what listens there answered nothing that an agent would")
+        raise RefusedError(str(said["refused"]), lasting=said.get("lasting") is not False)
     return attach(fds[0])
 
 
@@ -73,6 +78,6 @@ def welcome(process: socket.socket, page: int) -> None:
     socket.send_fds(process, [json.dumps({"protocol": PROTOCOL}).encode() + b"\n"], [page])
 
 
-def refuse(process: socket.socket, reason: str) -> None:
-    """Turn a process away. Raises OSError."""
-    process.send(json.dumps({"refused": reason}).encode() + b"\n", socket.MSG_NOSIGNAL)
+def refuse(process: socket.socket, reason: str, *, lasting: bool = True) -> None:
+    """Turn a process away, for good or, not `lasting`, until it asks again. Raises OSError."""
+    process.send(json.dumps({"refused": reason, "lasting": lasting}).encode() + b"\n", socket.MSG_NOSIGNAL)

@@ -336,7 +336,7 @@ class TrainingControl:
     def _turn_away(self, connection: socket.socket, reason: Exception) -> None:
         log.warning("a training process is turned away: %s", reason)
         try:
-            refuse(connection, str(reason))
+            refuse(connection, str(reason), lasting=isinstance(reason, ValueError))
         except OSError:
             log.debug("it has gone already")
 
