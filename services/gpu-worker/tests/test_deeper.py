@@ -11,7 +11,7 @@ import pytest
 
 from carbonshift.common.events import RunState
 from carbonshift.gpu_worker.deeper import LEAVE_STEPS
-from carbonshift.gpu_worker.errors import CannotParkError, PauseInterruptedError
+from carbonshift.gpu_worker.errors import CannotParkError, NotAtRestError, PauseInterruptedError, PauseTimeoutError
 from carbonshift.gpu_worker.parking import Tier
 from carbonshift.gpu_worker.training_control import TrainingControl
 from carbonshift.training import begin_again
@@ -72,6 +72,7 @@ class Leaving:
         """The view of the job once it has been paused and has left."""
         await self.paused()
         await self.control.leave("job")
+        await self.change("leaving")
         await self.change("left")
         return self.control.jobs["job"]
 
@@ -105,9 +106,9 @@ async def test_it_leaves_is_stood_in_for_and_begun_again_where_it_was(leaving):
         assert view.remaining_steps == 10**9 - step
         assert (await leaving.control.pause("job", 1)).step == view.step  # at rest it is
         await leaving.control.resume("job")
-        assert leaving.control.jobs["job"].run_state is RunState.RUNNING
+        assert leaving.control.jobs["job"].run_state is RunState.PAUSED  # until it is back
         again = await leaving.change("joined")
-        assert again.parked is Tier.HOLD
+        assert (again.run_state, again.parked) == (RunState.RUNNING, Tier.HOLD)
     leaving.stop.touch()
     status, out, err = await leaving.ended(process)
     assert (status, out) == (0, f"done after {step}\n")
@@ -124,6 +125,7 @@ async def test_resumed_while_it_leaves_it_is_begun_again_at_once(leaving):
     await asyncio.sleep(0)
     await leaving.control.resume("job")
     await going
+    await leaving.change("leaving")
     await leaving.change("left")
     await leaving.change("joined")
 
@@ -134,6 +136,7 @@ async def test_one_that_nobody_begins_again_has_ended(leaving):
     await leaving.paused()
     await leaving.control.leave("job")
     assert (await leaving.ended(process))[0] == 75
+    await leaving.change("leaving")
     await leaving.change("left")
     assert "job" not in leaving.control.jobs
 
@@ -156,7 +159,7 @@ async def test_one_that_never_says_where_it_can_be_left_and_one_that_runs_are_re
     await leaving.start(every=10**9, supervised=False)
     await leaving.change("joined")
     for act in (leaving.control.leave, leaving.control.offload):
-        with pytest.raises(CannotParkError, match="is not at rest"):
+        with pytest.raises(NotAtRestError, match="is not at rest"):
             await act("job")
     await leaving.control.pause("job", 60)
     with pytest.raises(CannotParkError, match="does not say where it can be left"):
@@ -171,10 +174,11 @@ async def test_one_that_fails_to_save_and_ends_is_not_waited_for(leaving):
     process = await leaving.start()
     await leaving.change("joined")
     await leaving.paused()
-    with pytest.raises(PauseInterruptedError, match="ended before it had saved"):
+    with pytest.raises(PauseInterruptedError, match="ended before all of it had saved"):
         await leaving.control.leave("job")
     status, _, err = await leaving.ended(process)
     assert (status, "No such file" in err) == (1, True)
+    await leaving.change("leaving")
     await leaving.change("left")
     assert "job" not in leaving.control.jobs
 
@@ -213,3 +217,57 @@ async def test_what_begins_it_again_ends_on_sigterm_and_begins_nothing(leaving, 
     assert (await leaving.ended(process))[0] == -signal.SIGTERM
     await leaving.change("left")
     assert "job" not in leaving.control.jobs
+
+
+async def test_a_pause_that_waits_for_what_leaves_gives_up_in_its_time(leaving):
+    """And the one that leaves, resumed meanwhile, trains on where it has not come to where it can."""
+    await leaving.start(every=100 * LEAVE_STEPS, supervised=False)
+    await leaving.change("joined")
+    receipt = await leaving.paused()
+    (process,) = leaving.control._members("job")
+    os.kill(process.pid, signal.SIGSTOP)
+    going = asyncio.create_task(leaving.control.leave("job"))
+    await leaving.change("leaving")
+    view = leaving.control.jobs["job"]
+    assert view.leaving
+    with pytest.raises(PauseTimeoutError, match="already"):
+        await leaving.control.pause("job", 0.1)
+    await leaving.control.resume("job")
+    os.kill(process.pid, signal.SIGCONT)
+    with pytest.raises(CannotParkError):
+        await going
+    after = await leaving.control.pause("job", 60)
+    assert after.step > receipt.step + LEAVE_STEPS
+    assert not leaving.control.jobs["job"].leaving
+
+
+async def test_a_rank_that_dies_while_the_job_leaves_frees_the_others(leaving):
+    places = [{"RANK": str(rank), "WORLD_SIZE": "2"} for rank in range(2)]
+    first, second = [await leaving.start(supervised=False, **place) for place in places]
+    for _ in range(2):
+        await leaving.change("joined")
+    await leaving.paused()
+    os.kill(first.pid, signal.SIGSTOP)
+    going = asyncio.create_task(leaving.control.leave("job"))
+    await leaving.change("leaving")
+    first.kill()
+    with pytest.raises(PauseInterruptedError, match="before all of it had saved"):
+        await going
+    leaving.stop.touch()
+    assert (await leaving.ended(second))[0] in (0, 75)
+
+
+async def test_another_training_of_that_name_does_not_take_the_one_that_is_away_with_it(leaving):
+    process = await leaving.start()
+    await leaving.change("joined")
+    await leaving.left()
+    stranger = await leaving.start(supervised=False)
+    await leaving.change("joined")
+    stranger.kill()
+    await leaving.change("left")
+    view = leaving.control.jobs["job"]
+    assert (view.run_state, view.parked) == (RunState.PAUSED, Tier.CHECKPOINT)
+    await leaving.control.resume("job")
+    await leaving.change("joined")
+    leaving.stop.touch()
+    assert (await leaving.ended(process))[0] == 0

@@ -1,12 +1,13 @@
 """How deep to park: pure."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carbonshift.gpu_worker.parking import Tier, TierCost, break_even_seconds, tier_for
+from carbonshift.gpu_worker.parking import Tier, TierCost, break_even_seconds, gain_j, tier_for
 
 COSTS = {
     Tier.LOW_CLOCKS: TierCost(transition_seconds=0.1, saves_w=20.0),
@@ -44,10 +45,17 @@ def test_what_a_transition_costs_has_to_be_saved_first():
     assert break_even_seconds(TierCost(transition_seconds=1.0, saves_w=-3.0), RUNNING_W, FREEING_SHARE) == math.inf
 
 
-def test_the_longer_the_wait_the_deeper():
-    assert [tier(wait) for wait in (1.0, 2.0, 59.0, 60.0, 719.0, 720.0)] == [
+def test_the_longer_the_wait_the_more_a_tier_may_cost():
+    """Beside low clocks leaving pays late; offloading, which saves no more than they do, is for its memory."""
+    without = {tier: cost for tier, cost in COSTS.items() if tier is not Tier.OFFLOAD}
+    energy = {tier: replace(cost, frees_memory=False) for tier, cost in without.items()}
+    assert [tier(wait, costs=energy) for wait in (1.0, 2.0, 1_198.0, 1_200.0)] == [
         Tier.HOLD,
         Tier.LOW_CLOCKS,
+        Tier.LOW_CLOCKS,
+        Tier.CHECKPOINT,
+    ]
+    assert [tier(wait) for wait in (79.0, 80.0, 2_399.0, 2_400.0)] == [
         Tier.LOW_CLOCKS,
         Tier.OFFLOAD,
         Tier.OFFLOAD,
@@ -56,7 +64,7 @@ def test_the_longer_the_wait_the_deeper():
 
 
 def test_a_wait_of_unknown_length_sinks_as_it_lasts():
-    assert [tier(None, waited_seconds=waited) for waited in (0.0, 60.0, 720.0)] == [
+    assert [tier(None, waited_seconds=waited) for waited in (0.0, 80.0, 2_400.0)] == [
         Tier.HOLD,
         Tier.OFFLOAD,
         Tier.CHECKPOINT,
@@ -69,12 +77,16 @@ def test_one_tier_alone_is_taken_whatever_the_wait_where_it_can_be_reached():
     assert tier(1e9, allowed=[Tier.HOLD]) is Tier.HOLD
 
 
-@given(costs=tiers, allowed=allowances, shorter=seconds, longer=seconds)
-def test_it_is_allowed_reachable_and_never_shallower_for_a_longer_wait(costs, allowed, shorter, longer):
-    shorter, longer = sorted((shorter, longer))
-    chosen = [tier(wait, allowed, costs) for wait in (shorter, longer)]
-    assert all((one in allowed and (one in costs or one is Tier.HOLD)) or not allowed & costs.keys() for one in chosen)
-    assert chosen[0].depth <= chosen[1].depth
+@given(costs=tiers, allowed=allowances, wait=seconds)
+def test_it_is_allowed_and_reachable_and_none_that_frees_as_much_saves_more(costs, allowed, wait):
+    chosen = tier(wait, allowed, costs)
+    reachable = [one for one in allowed if one in costs or one is Tier.HOLD]
+    assert chosen in reachable or (chosen is Tier.HOLD and not reachable)
+    costs = {Tier.HOLD: TierCost(transition_seconds=0.0), **costs}
+    frees = {one for one in reachable if costs[one].frees_memory}
+    if Tier.HOLD in allowed and chosen not in frees:
+        gains = [gain_j(costs[one], wait, RUNNING_W) for one in reachable if one not in frees]
+        assert gain_j(costs[chosen], wait, RUNNING_W) >= max(gains) - 1e-6
 
 
 @given(costs=tiers, allowed=allowances, waited=seconds)

@@ -59,6 +59,8 @@ def _default(field: FieldInfo) -> str:
     if field.default_factory is not None:
         made = field.get_default(call_default_factory=True, validated_data={})
         return "of the machine" if isinstance(made, str | Path) else f"`{_plain(made)}`"
+    if isinstance(field.default, list):
+        return f"`{','.join(str(one) for one in field.default)}`"
     return "none" if field.default is None else f"`{field.default}`"
 
 

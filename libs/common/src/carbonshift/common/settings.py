@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from platformdirs import user_state_path
 from pydantic import AliasChoices, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from carbonshift.common.errors import InputError
 
@@ -92,6 +92,8 @@ class Settings(BaseSettings):
         """
         try:
             return cls(**given)
+        except SettingsError as error:  # a structured value that is no JSON
+            raise InputError(f"settings of {cls.service}: {error}", "structured values are JSON") from error
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             name = ".".join(str(part) for part in first["loc"])

@@ -19,7 +19,7 @@ from typing import Final
 from carbonshift.training import autoload
 from carbonshift.training.declaration import TOTAL_STEPS
 from carbonshift.training.left_note import LEFT_AT, NAME
-from carbonshift.training.page import AGREED, HEARTBEAT, LEASE_MS, LEAVE, PARKED, RUN, STEP, TARGET
+from carbonshift.training.page import AGREED, HEARTBEAT, LEASE_MS, LEAVE, PARKED, PROCESS_WORDS, RUN, STEP, TARGET
 from carbonshift.training.standing import SLICE_MS, AgentGoneError, hear, tell
 from carbonshift.training.talk import say
 from carbonshift.training.tie import CLOSED_LOOK_MS, REJOIN_SECONDS, Joined
@@ -122,14 +122,15 @@ def _passed_on() -> set[int]:
 
 def _until_it_may_run(stand_in: "StandIn | None", done: int) -> "StandIn | None":
     """Return once the agent lets the training run, or, unless it shall fail closed, there is none."""
-    told, old = False, stand_in is not None
+    told, old, before = False, stand_in is not None, stand_in
     ignored = _passed_on() - ENDING - {signal.SIGPIPE, signal.SIGXFSZ}  # Python's own
     for number in ignored:  # what the training would have made of them it cannot now
         signal.signal(number, signal.SIG_IGN)
     try:
         while True:
             try:
-                stand_in = stand_in or StandIn.joined(done)
+                stand_in = stand_in or StandIn.joined(done, before)
+                before = stand_in
                 stand_in.wait()
             except AgentGoneError as gone:
                 stand_in, closed = None, autoload.fails_closed()
@@ -154,17 +155,22 @@ class StandIn:
     """What keeps a training that has left in its agent's sight."""
 
     def __init__(self, joined: Joined) -> None:
-        self._agent, self._words = joined
+        self._agent, self.words = joined
         self._times = 0
         """It has been told so often that it counts as the training."""
 
     @classmethod
-    def joined(cls, done: int) -> "StandIn":
-        """For a training that is there, or, with more than 0 steps `done`, has left. Raises: AgentGoneError."""
+    def joined(cls, done: int, before: "StandIn | None" = None) -> "StandIn":
+        """For a training that is there, or, with more than 0 steps `done`, has left; what `before` was told of
+        it is said again. Raises: AgentGoneError.
+        """
         try:
             joined = autoload.join(REJOIN_SECONDS, stands_in=True)
+            if before is not None:
+                for word in PROCESS_WORDS:
+                    joined.words[word] = before.words[word]
             if done:
-                joined.words[PARKED], joined.words[STEP] = LEAVE, done
+                joined.words[PARKED], joined.words[STEP] = LEAVE, joined.words[STEP] or done
             tell(joined.agent)
         except Exception as error:  # whatever it answers
             raise AgentGoneError(f"not under control: {error}") from error
@@ -172,7 +178,7 @@ class StandIn:
 
     def wait(self) -> None:
         """Return once the agent knows that the training has left, and lets it run. Raises: AgentGoneError."""
-        agent, words = self._agent, self._words
+        agent, words = self._agent, self.words
         beat, began = words[HEARTBEAT], time.monotonic()
         beaten_at = began
         poll = select.poll()

@@ -71,6 +71,10 @@ class CannotParkError(CarbonShiftError):
     """The training, at rest, cannot be parked as deep as was asked; it stays at rest."""
 
 
+class NotAtRestError(CarbonShiftError):
+    """The training runs, or has left: there is nothing to be parked deeper now."""
+
+
 class PauseInterruptedError(CarbonShiftError):
     """The training ended, or was resumed, before the pause had come about."""
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from carbonshift.gpu_worker.errors import (
     DeviceTroubleError,
     GuardError,
     JobUnknownError,
+    NotAtRestError,
     PauseInterruptedError,
     SeveralProcessesError,
 )
@@ -45,7 +46,8 @@ class _Wait:
     resumed_seconds: float | None = None
     """When it was let go, having left: until it is back that is the way up."""
     down_seconds: float = 0.0
-    sinking: asyncio.Task[None] | None = None
+    sinks: bool = False
+    """Whether it is on its way into a deeper tier."""
 
 
 class ParkedTraining:
@@ -56,7 +58,9 @@ class ParkedTraining:
         self._costs = ParkingCosts(board.device.curve)
         self._waits: dict[str, _Wait] = {}
         self._cannot: set[tuple[str, Tier]] = set()
+        self._sinking: set[asyncio.Task[None]] = set()
         self._lowering_seconds = 0.0
+        self._tells_power = False
         self._stands: tuple[Tier | None, float] = (None, 0.0)
         """The board's tier, None while something runs, and since when."""
 
@@ -72,10 +76,13 @@ class ParkedTraining:
         for job, view in views.items():
             wait = self._waits.setdefault(job, _Wait(since_seconds=now))
             tiers[job] = tier = self._tier(view, expected_seconds(job), now - wait.since_seconds)
-            if tier.depth > view.parked.depth and tier not in {Tier.LOW_CLOCKS, Tier.HOLD} and wait.sinking is None:
-                wait.sinking = asyncio.get_running_loop().create_task(self._sink(view, tier, wait))
-        if tiers and all(tier in LOWERED for tier in tiers.values()):
-            await self._lower_clocks(views)
+            if tier.depth > view.parked.depth and tier not in {Tier.LOW_CLOCKS, Tier.HOLD} and not wait.sinks:
+                wait.sinks = True
+                self._spawn(self._sink(view, tier, wait))
+        here = [job for job, view in views.items() if view.parked is not Tier.CHECKPOINT]
+        lowered = Tier.LOW_CLOCKS in self._settings.parking and here and all(tiers[job] in LOWERED for job in here)
+        if lowered and await asyncio.to_thread(self._is_alone, views):
+            await self._lower_clocks()
         elif self._board.slowed:
             await self.free_clocks()
         self._note_tier(views, now)
@@ -94,7 +101,7 @@ class ParkedTraining:
     def goes_on(self, view: JobView) -> None:
         """`view` is let go."""
         wait = self._waits.get(view.job)
-        if wait and view.parked is Tier.CHECKPOINT:
+        if wait and (view.parked is Tier.CHECKPOINT or view.leaving):
             wait.resumed_seconds = time.monotonic()
         else:
             self._waits.pop(view.job, None)
@@ -110,21 +117,27 @@ class ParkedTraining:
     def ended(self, job: str) -> None:
         """`job` is here no more."""
         self._waits.pop(job, None)
+        self._stands = (None, 0.0)
         self._costs.forget(job)
         self._cannot = {(name, tier) for name, tier in self._cannot if name != job}
 
     def note_draw(self, power_w: float | None) -> None:
         """What the board draws now."""
         tier, since_seconds = self._stands
+        self._tells_power = self._tells_power or power_w is not None
         if power_w is not None and tier is not None and time.monotonic() >= since_seconds + SETTLE_SECONDS:
             self._costs.note_draw(tier, power_w)
 
     async def close(self) -> None:
         """Wait for none of those on their way."""
-        tasks = [wait.sinking for wait in self._waits.values() if wait.sinking]
-        for task in tasks:
+        for task in self._sinking:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._sinking, return_exceptions=True)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._sinking.add(task)
+        task.add_done_callback(self._sinking.discard)
 
     def _tier(self, view: JobView, expected_seconds: float | None, waited_seconds: float) -> Tier:
         costs = self._costs.of(view, can_slow=self._can_slow)
@@ -140,16 +153,17 @@ class ParkedTraining:
     @property
     def _can_slow(self) -> bool:
         """A board that tells its power is first measured as it is: else nobody would know what low clocks save."""
-        known = self._costs.draw_w(Tier.HOLD) is not None or Tier.HOLD not in self._settings.parking
-        return self._board.can_slow and known
+        settled = self._costs.draw_w(Tier.HOLD) is not None or Tier.HOLD not in self._settings.parking
+        allowed = Tier.LOW_CLOCKS in self._settings.parking
+        return self._board.can_slow and allowed and (settled or not self._tells_power)
 
     @property
     def _running_w(self) -> float:
         return self._board.device.curve.draw_w(self._board.ceiling_w)
 
-    async def _lower_clocks(self, views: Mapping[str, JobView]) -> None:
+    async def _lower_clocks(self) -> None:
         board = self._board
-        if board.slowed or not board.can_slow or not await asyncio.to_thread(self._is_alone, views):
+        if board.slowed or not board.can_slow:
             return
         try:
             seconds = await board.slow_down()
@@ -171,10 +185,13 @@ class ParkedTraining:
         job, break_even = view.job, self._break_even_seconds(view, tier)
         try:
             freed = await (self._crew.offload(job) if tier is Tier.OFFLOAD else self._crew.leave(job))
-        except (CannotParkError, SeveralProcessesError) as error:
+        except CannotParkError as error:
             self._cannot.add((job, tier))
             log.warning("%s", error)
-        except (JobUnknownError, PauseInterruptedError) as error:
+        except SeveralProcessesError:
+            self._cannot.add((job, tier))
+            log.warning("job %s has ranks on other hosts: it waits where it is, and not in %s", job, tier)
+        except (JobUnknownError, NotAtRestError, PauseInterruptedError) as error:
             log.info("%s", error)
         else:
             wait.down_seconds = time.monotonic() - began
@@ -183,7 +200,7 @@ class ParkedTraining:
                     job=job, tier=tier, seconds=wait.down_seconds, freed_bytes=freed, break_even_seconds=break_even
                 )
         finally:
-            wait.sinking = None
+            wait.sinks = False
 
     def _break_even_seconds(self, view: JobView, tier: Tier) -> float:
         cost = self._costs.of(view, can_slow=self._can_slow)[tier]

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Tier", "TierCost", "break_even_seconds", "tier_for"]
+__all__ = ["Tier", "TierCost", "break_even_seconds", "gain_j", "tier_for"]
 
 
 class Tier(StrEnum):
@@ -37,16 +37,21 @@ class TierCost:
     frees_memory: bool = False
 
 
-def break_even_seconds(cost: TierCost, running_w: float, freeing_share: float) -> float:
-    """The shortest wait that a tier is worth; infinite where no wait is.
-
-    A transition is time lost: it has to be made up for at `running_w`. Saving energy pays for that once what was saved
-    exceeds it. What freed memory is worth only its owner knows: it is worth `freeing_share` of a wait.
+def gain_j(cost: TierCost, wait_seconds: float, running_w: float) -> float:
+    """What a tier saves in a wait, against HOLD: a transition is time lost, to be made up for at `running_w`.
 
     Args:
         cost: of the tier.
+        wait_seconds: as long as it is expected to be.
         running_w: what the board draws while the training runs.
-        freeing_share: of a wait, above 0: how much of it may go into freeing memory.
+    """
+    return cost.saves_w * wait_seconds - cost.transition_seconds * running_w
+
+
+def break_even_seconds(cost: TierCost, running_w: float, freeing_share: float) -> float:
+    """The shortest wait that a tier is worth, against HOLD; infinite where no wait is.
+
+    What freed memory is worth only its owner knows: it is worth `freeing_share`, above 0, of a wait.
     """
     by_energy = cost.transition_seconds * running_w / cost.saves_w if cost.saves_w > 0 else math.inf
     by_memory = cost.transition_seconds / freeing_share if cost.frees_memory else math.inf
@@ -62,11 +67,12 @@ def tier_for(
     running_w: float,
     freeing_share: float,
 ) -> Tier:
-    """The deepest tier that is worth the wait; where none is the shallowest allowed one, and HOLD where none can be.
+    """The tier that saves most of those that are worth the wait, the deeper of two that save as much.
 
-    A wait of unknown length is taken to last as long again as it has lasted: whatever its end, what was spent is then
-    at most twice what the best choice would have spent. Source: the ski rental of Karlin, Manasse, Rudolph and Sleator
-    (1988), Competitive snoopy caching.
+    Those that free memory go before the others: whoever allows one wants that. Where none is worth it, the shallowest
+    that is allowed; HOLD where none can be reached. A wait of unknown length is taken to last as long again as it has
+    lasted: with one tier beside HOLD what is spent is then at most twice what the best choice would have spent. Source:
+    the ski rental of Karlin, Manasse, Rudolph and Sleator (1988), Competitive snoopy caching.
 
     Args:
         costs: of the tiers that this board and this training can reach; HOLD costs nothing.
@@ -85,4 +91,11 @@ def tier_for(
         for tier in reachable
         if tier in costs and break_even_seconds(costs[tier], running_w, freeing_share) <= wait_seconds
     ]
-    return worth[-1] if worth else reachable[0]
+    freeing = [
+        tier
+        for tier in worth
+        if costs[tier].frees_memory and costs[tier].transition_seconds <= freeing_share * wait_seconds
+    ]
+    candidates = freeing or worth or reachable[:1]
+    gains_j = {tier: gain_j(costs[tier], wait_seconds, running_w) if tier in costs else 0.0 for tier in candidates}
+    return max(candidates, key=lambda tier: (gains_j[tier], tier.depth))

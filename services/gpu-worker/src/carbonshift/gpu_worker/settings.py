@@ -3,9 +3,10 @@
 import re
 import socket
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
 
 from carbonshift.common.events import Name
 from carbonshift.common.settings import Settings
@@ -30,9 +31,9 @@ class GpuWorkerSettings(Settings):
     """`nvml`, `simulated` or any other that is installed; `auto` is nvml where it finds a board, else simulated."""
     device_uuid: str | None = None
     """The board to drive; without it every one found."""
-    parking: list[Tier] = Field(default=[Tier.HOLD, Tier.LOW_CLOCKS], min_length=1)
-    """How deep training that waits may be parked: `hold`, `low-clocks` while it does, `offload` into host memory,
-    `checkpoint` and leave. The deepest that its wait is worth is taken; one alone is taken whatever the wait."""
+    parking: Annotated[list[Tier], NoDecode] = Field(default=[Tier.HOLD, Tier.LOW_CLOCKS], min_length=1)
+    """How deep training that waits may be parked, separated by commas: `hold`, `low-clocks` while it does, `offload`
+    into host memory, `checkpoint` and leave. What its wait is worth most is taken; one alone whatever the wait."""
     parking_memory_share: float = Field(default=0.05, gt=0, le=1)
     """How much of a wait may go into freeing device memory and coming back, by `offload` and `checkpoint`."""
     parked_w: float | None = Field(default=None, gt=0)
@@ -64,6 +65,11 @@ class GpuWorkerSettings(Settings):
     """Port of the loopback interface at which Prometheus finds draw, limits, energy, cost and carbon of each board."""
     modelled_job: bool = False
     """Act as if a job trained here while no training process does: for simulated fleets."""
+
+    @field_validator("parking", mode="before")
+    @classmethod
+    def _separated(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
     @property
     def control_path(self) -> Path:

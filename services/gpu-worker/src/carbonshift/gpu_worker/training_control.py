@@ -14,7 +14,7 @@ from typing import Literal
 from carbonshift.common.events import RunState
 from carbonshift.gpu_worker.agreement import Agreement
 from carbonshift.gpu_worker.control_socket import listener_at, peer
-from carbonshift.gpu_worker.deeper import leave, offload
+from carbonshift.gpu_worker.deeper import demand_rest, leave, offload
 from carbonshift.gpu_worker.errors import (
     JobUnknownError,
     PauseTimeoutError,
@@ -62,9 +62,9 @@ class PauseReceipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobChange:
-    """A process has joined or left; `view` is the last there is of it."""
+    """A process has joined or left, or a job is on its way to leaving; `view` is the last there is of it."""
 
-    kind: Literal["joined", "left"]
+    kind: Literal["joined", "leaving", "left"]
     view: JobView
 
 
@@ -135,8 +135,16 @@ class TrainingControl:
         Raises: JobUnknownError; SeveralProcessesError, nothing having been done; PauseTimeoutError and
             PauseInterruptedError, the job running on. So too when this call is cancelled.
         """
-        async with self._pausing.setdefault(job, asyncio.Lock()):  # a job on two boards is asked by both
+        lock = self._pausing.setdefault(job, asyncio.Lock())  # a job on two boards is asked by both
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await lock.acquire()
+        except TimeoutError as error:
+            raise PauseTimeoutError(f"job {job} is being paused or parked already", "it is tried again") from error
+        try:
             return await self._pause(job, timeout_seconds)
+        finally:
+            lock.release()
 
     async def _pause(self, job: str, timeout_seconds: float) -> PauseReceipt:
         began = time.monotonic()
@@ -184,7 +192,9 @@ class TrainingControl:
         """
         async with self._pausing.setdefault(job, asyncio.Lock()):
             members = self._whole(job)
+            demand_rest(members)
             self._leaving[job] = False
+            self._note("leaving", members[0])
             try:
                 await leave(members)
             finally:
@@ -286,7 +296,7 @@ class TrainingControl:
         for other in self._members(process.hello.job):
             other.stands = not other.hello.stands_in or process.hello.stands_in
         if process.hello.stands_in and process.words[PARKED] == LEAVE and not self._members(process.hello.job):
-            process.stand(released=False)  # it stood in with an agent before this one
+            process.stand(released=False)  # its training left under an agent before this one
         self._processes.append(process)
         if process.stands:
             self._note("joined", process)
@@ -299,13 +309,21 @@ class TrainingControl:
             return
         job = process.hello.job
         rest = self._members(job)
+        left = process.words[PARKED] == LEAVE and not process.hello.stands_in
         if job not in self._leaving:
             _release(rest)  # without it they would wait for it in vain
-        elif not rest and process.words[PARKED] == LEAVE:
-            for other in self._processes:
-                if other.hello.job == job and other.uid == process.uid:
-                    other.stand_in_for(process, released=self._leaving[job])
+        if not rest:
+            self._stand_in(process, left=left and job in self._leaving)
         self._note("left", process)
+
+    def _stand_in(self, process: TrainingProcess, *, left: bool) -> None:
+        """Have those stand in for the job of `process`, its last, that are to begin it again; one a rank."""
+        job, mine = process.hello.job, [other for other in self._processes if other.hello.job == process.hello.job]
+        for other in {other.hello.rank: other for other in mine if other.uid == process.uid}.values():
+            if left:
+                other.stand_in_for(process, released=self._leaving[job])
+            elif other.words[TARGET] != RUN:  # another training of that name came between
+                other.stand(released=False)
 
     async def _greet(self, connection: socket.socket) -> TrainingProcess:
         """Let a process join. Raises OSError, and ValueError with the reason to turn it away."""
@@ -340,7 +358,7 @@ class TrainingControl:
         except OSError:
             log.debug("it has gone already")
 
-    def _note(self, kind: Literal["joined", "left"], process: TrainingProcess) -> None:
+    def _note(self, kind: Literal["joined", "leaving", "left"], process: TrainingProcess) -> None:
         process.sample(time.monotonic())
         seen = max(1, len(self._members(process.hello.job)))
         self.changes.put_nowait(JobChange(kind=kind, view=process.view(seen)))

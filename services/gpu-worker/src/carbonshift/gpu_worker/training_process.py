@@ -67,6 +67,8 @@ class JobView:
     remaining_steps: int | None
     deadline: datetime | None
     usd_per_gpu_hour: float | None
+    leaving: bool = False
+    """Whether it runs on only to where it can be left, saves and ends."""
     parked: Tier = Tier.HOLD
     """The tier that it has reached in its pause, but for the clocks, which are its board's."""
     may_leave: bool = False
@@ -93,15 +95,21 @@ class TrainingProcess:
     @property
     def quiet(self) -> bool:
         words = self.words
-        if self.hello.stands_in:  # it has no step to come to
-            return words[TARGET] != RUN
+        if self.hello.stands_in:  # let go too, until the training itself is back
+            return True
         return words[TARGET] != RUN and words[QUIET] != 0 and words[QUIET] == words[ACK]
 
     def release(self) -> None:
-        """Let it go, and call off whatever pause is under way; one that is leaving leaves."""
+        """Let it go, and call off whatever pause is under way; one that is leaving cannot be called off so."""
         self.releases += 1
-        if self.words[TIER] != LEAVE:
-            self.words[TIER] = HOLD
+        if self.words[TIER] == LEAVE:
+            self.nudge()
+        else:
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Have it run on, whatever it was asked for."""
+        self.words[TIER] = HOLD
         self.target(RUN)
 
     def sink(self, tier: int) -> None:
@@ -164,8 +172,9 @@ class TrainingProcess:
             remaining_steps=max(0, final - step) if final else None,
             deadline=datetime.fromtimestamp(deadline_ms / 1_000, UTC) if deadline_ms else None,
             usd_per_gpu_hour=usd_micros / 1_000_000 if usd_micros else None,
-            parked=TIERS[words[PARKED]],
-            may_leave=bool(words[MAY_LEAVE]),
+            leaving=words[TIER] == LEAVE,
+            parked=TIERS.get(words[PARKED], Tier.HOLD),
+            may_leave=bool(words[MAY_LEAVE]) and not words[CANNOT] & 1 << LEAVE,
             cannot_offload=bool(words[CANNOT] & 1 << OFFLOAD),
             offload_seconds=(words[DOWN_US] + words[UP_US]) / 1e6 if words[UP_US] else None,
         )

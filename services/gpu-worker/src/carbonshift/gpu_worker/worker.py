@@ -205,7 +205,7 @@ class Worker:
             if change.kind == "joined":
                 self._parked_training.joined(job)
                 await self._job_status(change.view, change.view.run_state)
-            elif job not in self._crew.jobs:
+            elif change.kind == "left" and job not in self._crew.jobs:
                 self._incomplete_since.pop(job, None)
                 self._parked_training.ended(job)
                 await self._job_status(change.view, RunState.ENDED)
@@ -348,6 +348,8 @@ class Worker:
             await self._tell_paused(await self._pause(self._waiting & jobs.keys()))
             await self._resume(jobs.keys() - self._waiting)
         else:
+            if any(view.run_state is RunState.RUNNING for view in jobs.values()):
+                await self._parked_training.free_clocks()  # also of what runs on to where it can be left
             async with asyncio.TaskGroup() as both:
                 pausing = both.create_task(self._pause(jobs.keys()))
                 await self._cap(cause)
@@ -451,8 +453,9 @@ class Worker:
         """Until `job` goes on, by its plan; None where it has none that says so."""
         if self._clock is None:
             return None
-        goes_on = self._plans.next_run(job, _run(self._state), self._now())
-        if goes_on is None:
+        now = self._now()
+        goes_on = self._plans.next_run(job, _run(self._state), now)
+        if goes_on is None or goes_on <= now:  # it is something else that holds it
             return None
         return self._clock.wait_seconds(goes_on, wall=datetime.now(UTC), monotonic_seconds=time.monotonic())
 
@@ -462,7 +465,9 @@ class Worker:
         loose = [
             view
             for view in self._jobs().values()
-            if view.job in names and (view.run_state is RunState.RUNNING or not training.holds(view.job))
+            if view.job in names
+            and not view.leaving
+            and (view.run_state is RunState.RUNNING or not training.holds(view.job))
         ]
         receipts = await asyncio.gather(*(self._pause_one(view.job) for view in loose))
         return [(view, receipt) for view, receipt in zip(loose, receipts, strict=True) if receipt]
@@ -512,7 +517,8 @@ class Worker:
                 watts=self._allowance.watts,
             )
             self._tokens_taken = 0
-            await self._job_status(view, RunState.RUNNING)
+            begins_again = view.parked is Tier.CHECKPOINT  # and runs from when it is back
+            await self._job_status(view, RunState.PAUSED if begins_again else RunState.RUNNING)
 
     @property
     def _training(self) -> Crew | ModelledTraining:
