@@ -12,7 +12,7 @@ demo: $(STAMP)
 	$(BIN)/carbonshift demo
 
 test: $(STAMP)
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile
 
 # on a host with an NVIDIA GPU; CARBONSHIFT_GPU_ALLOW_LIMITS=1 lets it change power limits, and give them back
 test-gpu: $(STAMP)

@@ -8,13 +8,22 @@ from datetime import UTC, datetime, timedelta
 import pynvml
 import pytest
 
+from carbonshift.common.events import RunState
+from carbonshift.gpu_worker import parked_training
 from carbonshift.gpu_worker.board import Board
 from carbonshift.gpu_worker.captured import CapturedLimits
+from carbonshift.gpu_worker.crew import Crew, Holds
 from carbonshift.gpu_worker.devices.nvml import NvmlBackend
 from carbonshift.gpu_worker.devices.simulated import SimulatedDevice
 from carbonshift.gpu_worker.errors import CapRefusedError, DeviceTroubleError, GuardError, LeverChangedError
 from carbonshift.gpu_worker.keeper import LimitChange
 from carbonshift.gpu_worker.limits import GuardedLimits, OwnLimits
+from carbonshift.gpu_worker.parked_training import ParkedTraining
+from carbonshift.gpu_worker.parking import Tier
+from carbonshift.gpu_worker.settings import GpuWorkerSettings
+from carbonshift.gpu_worker.spread_training import SpreadTraining
+from carbonshift.gpu_worker.training_control import TrainingControl
+from carbonshift.gpu_worker.training_process import JobView
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 LAPTOP = {"takes_limits": 0, "limit_mw": 115_000, "limited_mw": 115_000, "default_mw": 115_000}
@@ -254,3 +263,98 @@ async def test_clocks_of_which_nobody_knows_whether_they_were_locked_are_freed_a
     assert (board.slowed, board.capped) == (False, True)
     assert await board.speed_up() >= 0.0
     assert (driver.board().locked_high_mhz, list(folder.iterdir()), limits.slowed) == (0, [], set())
+
+
+def parked_view(*pids):
+    return JobView(
+        job="job",
+        pid=pids[0],
+        pids=frozenset(pids),
+        world_size=len(pids),
+        step=7,
+        steps_per_s=0.0,
+        run_state=RunState.PAUSED,
+        memory_used_bytes=10**9,
+        remaining_steps=None,
+        deadline=None,
+        usd_per_gpu_hour=None,
+    )
+
+
+@pytest.fixture
+def parked_on(tmp_path, monkeypatch):
+    """What parks on a board whose sensors need no time to settle, and what it has told."""
+    monkeypatch.setattr(parked_training, "SETTLE_SECONDS", 0.0)
+    told = []
+
+    async def tell(**detail):
+        told.append(detail["tier"])
+
+    def on(board, *parking):
+        settings = GpuWorkerSettings(state_dir=tmp_path, parking=list(parking) or [Tier.HOLD, Tier.LOW_CLOCKS])
+        control = TrainingControl()
+        spread = SpreadTraining(control, "carbonshift", "worker")
+        crew = Crew(control, spread, Holds(), board.device.uuid, lambda _: True)
+        return ParkedTraining(settings, board, crew, tell)
+
+    on.told = told
+    return on
+
+
+async def test_a_parked_board_is_slowed_once_its_draw_is_known_and_while_nothing_else_computes_there(
+    boarded, parked_on
+):
+    driver, board, _, _ = await boarded()
+    parked, views, pids = parked_on(board), {"job": parked_view(11, 12)}, driver.state.board[0].pids
+    pids[0], pids[1] = 11, 12
+
+    async def look():
+        await parked.sink(views, lambda _: 3_600.0)
+        return locked(driver)
+
+    assert not await look()
+    parked.note_draw(121.7)
+    assert await look()
+    assert parked_on.told == [Tier.LOW_CLOCKS]
+    pids[2] = 13  # somebody else's
+    assert not await look()
+    pids[2] = 0
+    assert await look()
+    await parked.free_clocks()
+    assert not locked(driver)
+
+
+@pytest.mark.parametrize(
+    ("draw_w", "wait_seconds", "slowed"), [(121.7, 0.01, False), (20.0, 3_600.0, False), (121.7, 3_600.0, True)]
+)
+async def test_it_is_slowed_where_the_wait_is_worth_it(boarded, parked_on, draw_w, wait_seconds, slowed):
+    """A context that draws no more than a bare board has nothing to save."""
+    driver, board, _, _ = await boarded()
+    parked, views = parked_on(board), {"job": parked_view(11)}
+    for _ in range(2):
+        await parked.sink(views, lambda _: wait_seconds)
+        parked.note_draw(draw_w)
+    assert locked(driver) is slowed
+
+
+async def test_where_low_clocks_are_not_allowed_none_are_locked(boarded, parked_on):
+    driver, board, _, _ = await boarded()
+    parked, views = parked_on(board, Tier.OFFLOAD), {"job": parked_view(11)}
+    for _ in range(3):
+        await parked.sink(views, lambda _: 3_600.0)
+        parked.note_draw(121.7)
+    assert not locked(driver)
+    await parked.close()
+
+
+async def test_what_a_bare_board_draws_is_not_taken_for_a_parked_ones(boarded, parked_on):
+    driver, board, _, _ = await boarded()
+    parked, views = parked_on(board), {"job": parked_view(11)}
+    await parked.sink(views, lambda _: 3_600.0)
+    parked.ended("job")
+    for _ in range(40):
+        parked.note_draw(25.0)
+    await parked.sink(views, lambda _: 3_600.0)
+    parked.note_draw(121.7)
+    await parked.sink(views, lambda _: 3_600.0)
+    assert locked(driver)

@@ -60,7 +60,7 @@ class ParkedTraining:
         self._cannot: set[tuple[str, Tier]] = set()
         self._sinking: set[asyncio.Task[None]] = set()
         self._lowering_seconds = 0.0
-        self._tells_power = False
+        self._tells_power = True
         self._stands: tuple[Tier | None, float] = (None, 0.0)
         """The board's tier, None while something runs, and since when."""
 
@@ -124,7 +124,7 @@ class ParkedTraining:
     def note_draw(self, power_w: float | None) -> None:
         """What the board draws now."""
         tier, since_seconds = self._stands
-        self._tells_power = self._tells_power or power_w is not None
+        self._tells_power = power_w is not None
         if power_w is not None and tier is not None and time.monotonic() >= since_seconds + SETTLE_SECONDS:
             self._costs.note_draw(tier, power_w)
 
