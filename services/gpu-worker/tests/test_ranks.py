@@ -127,6 +127,7 @@ async def test_ranks_put_away_and_ranks_that_left_and_began_again_end_with_the_v
     assert not (parked.folder / "result").exists()
     assert {path.name for path in parked.folder.glob("*.pt")} == {"0.pt", "1.pt"}
     assert receipt.step < 60
+    await parked.change("leaving")
     for _ in range(2):
         await parked.change("left")
     await parked.start(controlled=True)

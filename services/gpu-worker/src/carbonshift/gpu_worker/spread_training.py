@@ -279,10 +279,10 @@ class SpreadTraining:
         roster, led = spread.roster, spread.led
         if led is not None:
             others = {host: one.ranks for host, one in roster.hosts.items() if host != self._host}
-            if not roster.wanted:
-                self._call_off(spread)
-            elif roster.problem or others != {host: one.ranks for host, one in led.others.items()}:
+            if roster.problem or others != {host: one.ranks for host, one in led.others.items()}:
                 self._call_off(spread, roster.problem or "its ranks have moved between hosts")
+            elif not roster.wanted:
+                self._call_off(spread)
         elif self._may_begin(spread) and roster.leader == self._host and (seconds := roster.asked_seconds):
             self._begin(spread, seconds)
         if (hosts := dict(roster.hosts)) != spread.known:
