@@ -184,6 +184,8 @@ def main() -> None:
     options = parser.parse_args()
     table = LONG_CASES if options.long else CASES
     cases = [case for case in table if options.only in case.name and (case.quick or not options.quick)]
+    if not cases:
+        parser.error(f"no case has {options.only!r} in its name")
     sys.exit(not asyncio.run(measure(cases, options.steps, options.pauses)))
 
 
