@@ -19,8 +19,8 @@ from typing import Final
 from carbonshift.training import autoload
 from carbonshift.training.declaration import TOTAL_STEPS
 from carbonshift.training.left_note import LEFT_AT, NAME
-from carbonshift.training.page import AGREED, HEARTBEAT, LEASE_MS, LEAVE, PARKED, PROCESS_WORDS, RUN, STEP, TARGET
-from carbonshift.training.standing import SLICE_MS, AgentGoneError, hear, tell
+from carbonshift.training.page import AGREED, LEAVE, PARKED, PROCESS_WORDS, RUN, STEP, TARGET
+from carbonshift.training.standing import SLICE_MS, AgentGoneError, Heart, hear, tell
 from carbonshift.training.talk import say
 from carbonshift.training.tie import CLOSED_LOOK_MS, REJOIN_SECONDS, Joined
 from carbonshift.training.wire import MESSAGE_BYTES
@@ -179,17 +179,13 @@ class StandIn:
     def wait(self) -> None:
         """Return once the agent knows that the training has left, and lets it run. Raises: AgentGoneError."""
         agent, words = self._agent, self.words
-        beat, began = words[HEARTBEAT], time.monotonic()
-        beaten_at = began
+        heart, began = Heart(words), time.monotonic()
         poll = select.poll()
         poll.register(agent, select.POLLIN)
         while words[TARGET] != RUN or (words[AGREED] == self._times and time.monotonic() < began + NOTICED_SECONDS):
             poll.poll(SLICE_MS)
             hear(agent)
-            if words[HEARTBEAT] != beat:
-                beat, beaten_at = words[HEARTBEAT], time.monotonic()
-            elif (time.monotonic() - beaten_at) * 1_000 > words[LEASE_MS]:
-                raise AgentGoneError("the agent has stopped thinking")
+            heart.demand_beat()
         self._times = words[AGREED]
 
 

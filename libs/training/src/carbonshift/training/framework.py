@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 __all__ = [
     "has_captured_graphs",
@@ -69,8 +70,8 @@ def has_captured_graphs() -> bool:
 
 def true_of_all_ranks(here: bool) -> bool:  # noqa: FBT001
     """Whether `here` is true on every rank of the process group, each of which asks; `here` where there is no group."""
-    distributed = sys.modules.get("torch.distributed")
-    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
+    distributed = _distributed()
+    if distributed is None:
         return here
     told: list[bool] = [False] * distributed.get_world_size()
     distributed.all_gather_object(told, here)
@@ -85,14 +86,20 @@ def processes_here() -> int:
 
 def place() -> tuple[int, int]:
     """This process's (rank, world size): the process group's, or the launcher's RANK and WORLD_SIZE, or (0, 1)."""
-    distributed = sys.modules.get("torch.distributed")
-    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+    if (distributed := _distributed()) is not None:
         return distributed.get_rank(), distributed.get_world_size()
     try:
         rank, world_size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     except ValueError:
         return 0, 1
     return (rank, world_size) if 0 <= rank < world_size else (0, 1)
+
+
+def _distributed() -> Any:
+    """torch.distributed where there is a process group; else None."""
+    distributed = sys.modules.get("torch.distributed")
+    there = distributed is not None and distributed.is_available() and distributed.is_initialized()
+    return distributed if there else None
 
 
 def _devices_in_use() -> list[int]:

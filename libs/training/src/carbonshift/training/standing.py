@@ -1,12 +1,11 @@
 """A process that stands at a step until it is let go, in whatever tier its agent has it wait."""
 
-import contextlib
 import select
 import signal
 import socket
 import time
 from collections.abc import Collection
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Final
 
 from carbonshift.training import framework
@@ -31,12 +30,10 @@ from carbonshift.training.page import (
 )
 from carbonshift.training.talk import say
 
-__all__ = ["SLICE_MS", "AgentGoneError", "ControlEndedError", "hear", "reraise_foreign", "stand", "tell"]
+__all__ = ["SLICE_MS", "AgentGoneError", "ControlEndedError", "Heart", "hear", "reraise_foreign", "stand", "tell"]
 
 SLICE_MS: Final = 500
 """How often a waiting process looks whether the agent's heart still beats."""
-
-
 DISTURBED: Final = 2
 """Brought back so often by signals in one pause, what was offloaded stays on the device for the rest of it."""
 
@@ -49,13 +46,27 @@ class ControlEndedError(Exception):
     """From here on this process is nobody's: the text says why."""
 
 
+class Heart:
+    """The agent's, as it shows in a page; to be looked at often."""
+
+    def __init__(self, words: memoryview) -> None:
+        self._words, self._beat, self._beaten_at = words, words[HEARTBEAT], time.monotonic()
+
+    def demand_beat(self) -> None:
+        """Raises: AgentGoneError where it has stood still for the lease."""
+        words = self._words
+        if words[HEARTBEAT] != self._beat:
+            self._beat, self._beaten_at = words[HEARTBEAT], time.monotonic()
+        elif (time.monotonic() - self._beaten_at) * 1_000 > words[LEASE_MS]:
+            raise AgentGoneError("the agent has stopped thinking")
+
+
 def stand(agent: socket.socket, words: memoryview, n: int) -> None:
     """Stand at step `n` until the target is beyond it.
 
     Raises: AgentGoneError, ControlEndedError, CorruptedError; what a signal handler raises passes.
     """
-    beat, beaten_at = words[HEARTBEAT], time.monotonic()
-    disturbed = 0
+    heart, disturbed = Heart(words), 0
     words[ACK] = n
     try:
         with signals() as heard, ExitStack() as deep:
@@ -78,13 +89,10 @@ def stand(agent: socket.socket, words: memoryview, n: int) -> None:
                     if leaving := arrived & LEAVING:
                         raise ControlEndedError(f"signal {min(leaving)} came during a pause")
                 hear(agent)
-                if words[HEARTBEAT] != beat:
-                    beat, beaten_at = words[HEARTBEAT], time.monotonic()
-                elif (time.monotonic() - beaten_at) * 1_000 > words[LEASE_MS]:
-                    raise AgentGoneError("the agent has stopped thinking")
+                heart.demand_beat()
     finally:
         words[ACK] = words[QUIET] = 0
-        with contextlib.suppress(AgentGoneError):  # it shows at the next step that is to stop
+        with suppress(AgentGoneError):  # it shows at the next step that is to stop
             tell(agent)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from carbonshift.gpu_worker.errors import CannotParkError, NotAtRestError, PauseInterruptedError
 from carbonshift.gpu_worker.training_process import TrainingProcess, demand_unbroken
-from carbonshift.training.page import ACK, AWAY_BYTES, CANNOT, HOLD, LEAVE, MAY_LEAVE, OFFLOAD, PARKED
+from carbonshift.training.page import ACK, AWAY_BYTES, HOLD, LEAVE, OFFLOAD, PARKED
 
 __all__ = ["LEAVE_STEPS", "demand_rest", "leave", "offload"]
 
@@ -36,7 +36,7 @@ async def offload(members: Sequence[TrainingProcess]) -> int | None:
         process.sink(OFFLOAD)
     while not all(process.words[PARKED] == OFFLOAD for process in members):
         demand_unbroken(members, releases)
-        if any(process.words[CANNOT] & 1 << OFFLOAD for process in members):
+        if any(process.cannot(OFFLOAD) for process in members):
             for process in members:
                 process.sink(HOLD)
             raise CannotParkError(f"job {members[0].hello.job} stays on its devices", "its stderr says why")
@@ -52,7 +52,7 @@ async def leave(members: Sequence[TrainingProcess]) -> None:
     """
     job = members[0].hello.job
     demand_rest(members)
-    if not all(process.words[MAY_LEAVE] and not process.words[CANNOT] & 1 << LEAVE for process in members):
+    if not all(process.may_leave for process in members):
         raise CannotParkError(f"job {job} does not say where it can be left", "call leave_if_asked in its loop")
     last = members[0].words[ACK] + LEAVE_STEPS
     releases = [process.releases for process in members]

@@ -29,6 +29,7 @@ from carbonshift.training.page import (
     LEASE_MS,
     LEAVE,
     MEMORY_BYTES,
+    OFFLOAD,
     PARKED,
     RUN,
     STEP,
@@ -383,7 +384,7 @@ def _view(members: Sequence[TrainingProcess]) -> JobView:
     if not all(process.quiet for process in members):
         lowest = replace(lowest, run_state=RunState.RUNNING)
     if not lowest.cannot_offload:
-        lowest = replace(lowest, cannot_offload=any(process.view(1).cannot_offload for process in members))
+        lowest = replace(lowest, cannot_offload=any(process.cannot(OFFLOAD) for process in members))
     return replace(
         lowest,
         pids=frozenset(process.pid for process in members),

@@ -99,6 +99,15 @@ class TrainingProcess:
             return True
         return words[TARGET] != RUN and words[QUIET] != 0 and words[QUIET] == words[ACK]
 
+    def cannot(self, tier: int) -> bool:
+        """Whether it has tried to reach `tier`, one of the page's, and could not."""
+        return bool(self.words[CANNOT] & 1 << tier)
+
+    @property
+    def may_leave(self) -> bool:
+        """Whether its script says where it can be left, and it has not failed to save there."""
+        return bool(self.words[MAY_LEAVE]) and not self.cannot(LEAVE)
+
     def release(self) -> None:
         """Let it go, and call off whatever pause is under way; one that is leaving cannot be called off so."""
         self.releases += 1
@@ -174,8 +183,8 @@ class TrainingProcess:
             usd_per_gpu_hour=usd_micros / 1_000_000 if usd_micros else None,
             leaving=words[TIER] == LEAVE,
             parked=TIERS.get(words[PARKED], Tier.HOLD),
-            may_leave=bool(words[MAY_LEAVE]) and not words[CANNOT] & 1 << LEAVE,
-            cannot_offload=bool(words[CANNOT] & 1 << OFFLOAD),
+            may_leave=self.may_leave,
+            cannot_offload=self.cannot(OFFLOAD),
             offload_seconds=(words[DOWN_US] + words[UP_US]) / 1e6 if words[UP_US] else None,
         )
 
