@@ -97,6 +97,11 @@ class Host:
         """Wait until the other host is known."""
         await until(lambda: self._problem() is None)
 
+    async def listens(self):
+        """Wait until an order to it would arrive."""
+        await until(lambda: (spread := self.spread._spreads.get("ranks")) and len(spread.subscriptions) == 2)
+        await self.client.flush()
+
     def _problem(self):
         spread = self.spread._spreads.get("ranks")
         return spread.roster.problem if spread else "unknown"
@@ -458,7 +463,7 @@ async def rest(order, attempt, turn, target):
 
 
 async def test_a_host_obeys_no_order_that_comes_late_and_lowers_no_target(near, lone_rank, order):
-    await until(lambda: near.state)
+    await near.listens()
     target = (await order(1, 1)).steps[0] + 100
     reading = await rest(order, 1, 2, target)
     assert (reading.steps, reading.acks) == ((target,), (target,))
@@ -477,7 +482,7 @@ async def test_a_host_obeys_no_order_that_comes_late_and_lowers_no_target(near, 
 
 
 async def test_a_new_attempt_begins_with_all_ranks_free(near, lone_rank, order):
-    await until(lambda: near.state)
+    await near.listens()
     first = (await order(1, 1)).steps[0] + 100
     await rest(order, 1, 2, first)
     assert (await order(2, 1)).leaving or near.state is RUNNING
@@ -487,14 +492,14 @@ async def test_a_new_attempt_begins_with_all_ranks_free(near, lone_rank, order):
 async def test_a_host_whose_leader_falls_silent_lets_its_ranks_go_and_takes_no_further_order_of_that_pause(
     near, lone_rank, order
 ):
-    await until(lambda: near.state)
+    await near.listens()
     await rest(order, 1, 2, (await order(1, 1)).steps[0] + 100)
     await running(near)
     assert (await order(1, 3)).refused == "its ranks were let go"
 
 
 async def test_a_rank_that_is_let_go_here_is_told_to_the_leader(near, lone_rank, order):
-    await until(lambda: near.state)
+    await near.listens()
     await rest(order, 1, 2, (await order(1, 1)).steps[0] + 100)
     await near.control.resume("ranks")
     assert (await order(1, 3)).refused
@@ -539,7 +544,7 @@ async def follower(broker_url):
 @pytest.mark.parametrize("lone_rank", [0], indirect=True)
 async def test_a_leader_holds_nobody_before_each_rank_waits_at_the_target_and_is_quiet(near, lone_rank, follower):
     """And lets all go once one says that it does not wait any more."""
-    await until(lambda: near.state)
+    await near.listens()
     await follower.start()
     pause = asyncio.create_task(near.pause())
     await until(lambda: follower.orders and follower.orders[-1].target)
