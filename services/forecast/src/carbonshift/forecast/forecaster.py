@@ -1,20 +1,26 @@
 """What a forecaster is: a history in, an outlook out. Pure: no clock, no I/O of ours."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from carbonshift.common.events import PriceMarket
+
 __all__ = ["Array", "Bands", "Forecaster", "History", "Outlook"]
 
 Array = NDArray[np.float64]
 
 
+def _nothing() -> Array:
+    return np.empty(0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class History:
-    """The past of one region on a regular grid, oldest first; both arrays of the shape (n,), n >= 1, read-only."""
+    """The past of one region on a regular grid, oldest first; price and carbon of the shape (n,), n >= 1; read-only."""
 
     origin: datetime
     """End of the last interval, UTC: the first step of a forecast starts here."""
@@ -24,6 +30,16 @@ class History:
     """NaN where it is missing; may be negative."""
     carbon_g_per_kwh: Array
     """NaN where it is missing; never negative."""
+    price_market: PriceMarket = PriceMarket.REAL_TIME
+    """DAY_AHEAD: what is published is the price itself, known. REAL_TIME: it is the price of another market."""
+    published_usd_per_mwh: Array = field(default_factory=_nothing)
+    """Day-ahead prices, of the shape (n + m,), m >= 0: of the past and of m steps ahead; NaN where none is published.
+    Of the shape (0,) where none ever was."""
+    provided_g_per_kwh: Array = field(default_factory=_nothing)
+    """What the provider of the carbon intensity itself expects of the steps ahead, of the shape (m,), m >= 0; NaN where
+    it does not say."""
+    time_zone: str = "UTC"
+    """IANA name of the region's clock: days, and weekends, are those of people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
