@@ -15,6 +15,7 @@ from carbonshift.common.events import (
     JobPlan,
     PowerTarget,
     PriceMarket,
+    ProvidedForecast,
     Quality,
     Replay,
     headers,
@@ -100,6 +101,32 @@ def test_each_type_has_a_subject_of_its_own():
     assert len(set(wildcards)) == len(wildcards)
     assert tick().subject("p") == "p.tick.caiso"
     assert GridTick.subjects("p") == "p.tick.*"
+
+
+def provided(**changes):
+    values = {
+        "region": "caiso",
+        "source": "watttime",
+        "published_at": NOON,
+        "step_seconds": 300,
+        "first_interval_start": NOON,
+        "carbon_basis": CarbonBasis.MARGINAL,
+        "carbon_g_per_kwh": (394.63, None, 0.0),
+    }
+    return ProvidedForecast.model_validate(values | changes)
+
+
+def test_a_provided_forecast_survives_the_wire_and_has_one_id_for_each_publication_of_a_source():
+    assert ProvidedForecast.model_validate_json(provided().model_dump_json()) == provided()
+    assert provided().id == provided(carbon_g_per_kwh=(1.0,)).id
+    later = NOON + timedelta(minutes=5)
+    assert len({provided().id, provided(published_at=later).id, provided(source="b").id}) == 3
+
+
+@pytest.mark.parametrize("carbon", [(), (-0.1,), (float("nan"),), (float("inf"),)])
+def test_a_provided_forecast_has_steps_and_no_carbon_below_zero(carbon):
+    with pytest.raises(ValidationError):
+        provided(carbon_g_per_kwh=carbon)
 
 
 def target(**changes):

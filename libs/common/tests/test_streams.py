@@ -38,7 +38,7 @@ async def test_declaring_mends_what_drifted(bus):
     await declare_streams(bus.settings)
     async with bare_client(bus.settings) as client:
         config = (await client.jetstream().stream_info("CARBONSHIFT_TICKS")).config
-    assert config.subjects == ["carbonshift.tick.*", "carbonshift.dayahead.*"]
+    assert config.subjects == ["carbonshift.tick.*", "carbonshift.dayahead.*", "carbonshift.provided.*"]
 
 
 async def test_two_prefixes_live_on_one_server(bus):

@@ -14,6 +14,7 @@ from carbonshift.common.events.grid import (
     Issue,
     Narrative,
     PriceMarket,
+    ProvidedForecast,
     Pulse,
     Quality,
     Quantiles,
@@ -46,6 +47,7 @@ __all__ = [
     "Narrative",
     "PowerTarget",
     "PriceMarket",
+    "ProvidedForecast",
     "Pulse",
     "Quality",
     "Quantiles",
@@ -64,6 +66,7 @@ __all__ = [
 EVENTS: tuple[type[Event], ...] = (
     GridTick,
     DayAheadPrices,
+    ProvidedForecast,
     GridState,
     GridTransition,
     GridForecast,

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from carbonshift.common.events.base import Event, Instant, Name, stamp
 from carbonshift.common.events.replay import Replay, mark
@@ -19,6 +19,7 @@ __all__ = [
     "Issue",
     "Narrative",
     "PriceMarket",
+    "ProvidedForecast",
     "Pulse",
     "Quality",
     "Quantiles",
@@ -157,6 +158,35 @@ class DayAheadPrices(Event):
     @property
     def id(self) -> str:
         return f"dayahead:{self.region}:{stamp(self.first_interval_start)}{mark(self.replay)}"
+
+    @property
+    def time(self) -> datetime:
+        return self.published_at
+
+
+class ProvidedForecast(Event):
+    """What the provider of the carbon intensity itself expects of it: a forecast to set one's own against."""
+
+    kind: ClassVar[str] = "provided"
+    stream: ClassVar[str] = "TICKS"
+    address: ClassVar[str] = "provided.{region}"
+
+    region: Name
+    source: str
+    published_at: Instant
+    """When the provider made it; when it was asked where it does not say."""
+    step_seconds: PositiveInt
+    first_interval_start: Instant
+    """The interval of `published_at`, or a later one."""
+    carbon_basis: CarbonBasis
+    carbon_g_per_kwh: tuple[NonNegativeFloat | None, ...] = Field(min_length=1)
+    """Of the shape (steps,); null = the provider says nothing of the interval, or nothing that can be."""
+    replay: Replay | None = None
+    """Always null: no recording holds a forecast."""
+
+    @property
+    def id(self) -> str:
+        return f"provided:{self.region}:{stamp(self.published_at)}:{self.source}{mark(self.replay)}"
 
     @property
     def time(self) -> datetime:
