@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from carbonshift.common.events import GridTick, Quality
+from carbonshift.common.events import GridTick, ProvidedForecast, Quality
 
 STEP = timedelta(minutes=5)
 
@@ -51,6 +51,11 @@ async def test_a_killed_ingest_leaves_no_gap_and_says_nothing_twice(bus, start, 
         if tick.carbon_quality is Quality.OBSERVED:
             assert tick.carbon_g_per_kwh == pytest.approx(grid.truth.carbon_g_per_kwh(tick.interval_start), abs=1e-4)
         assert tick.price_usd_per_mwh == pytest.approx(grid.truth.price_usd_per_mwh(tick.interval_start), abs=1e-4)
+    (forecast,) = await bus.collect(ProvidedForecast, when=bool)
+    assert forecast.source == "watttime"
+    assert forecast.carbon_g_per_kwh[0] == pytest.approx(
+        grid.truth.carbon_g_per_kwh(forecast.first_interval_start), abs=0.00501
+    )
     said = log.read_text()
     assert "follows the price of caiso-rtm" in said
     secrets = [v for k, v in environment.items() if k.endswith(("PASSWORD", "KEY", "USERNAME"))]

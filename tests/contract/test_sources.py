@@ -10,6 +10,7 @@ import pytest
 from carbonshift.common.events import CarbonBasis, PriceMarket
 from carbonshift.common.plugins import load_plugin, plugin_names
 from carbonshift.common.tape import Sidecar, TapeRow, write_tape
+from carbonshift.ingest.carbon_forecast import CarbonForecaster
 from carbonshift.ingest.errors import SourceUnavailableError
 from carbonshift.ingest.reading import Reading, Signal
 from carbonshift.ingest.settings import IngestSettings
@@ -76,3 +77,25 @@ async def test_an_outage_is_one_clear_error(source, grid):
     (signal,) = source.signals
     with pytest.raises(SourceUnavailableError, match="answered 503"):
         await source.fetch(signal, "caiso", shifted(source, 0), shifted(source, 2))
+
+
+async def test_a_forecast_is_of_hours_to_come_in_order_and_once(source):
+    if not isinstance(source, CarbonForecaster):
+        pytest.skip("it forecasts nothing")
+    assert Signal.CARBON in source.signals
+    now = datetime.now(UTC)
+    forecast = await source.forecast("caiso", now)
+    starts = [reading.interval_start for reading in forecast.readings]
+    assert abs(forecast.published_at - now) <= timedelta(seconds=source.interval_seconds)
+    assert starts == sorted(set(starts))
+    assert starts[-1] > now + timedelta(hours=1)
+    assert all(moment.timestamp() % source.interval_seconds == 0 for moment in starts)
+    assert all(r.value is None or math.isfinite(r.value) for r in forecast.readings)
+
+
+async def test_an_outage_of_a_forecast_is_one_clear_error(source, grid):
+    if not isinstance(source, CarbonForecaster):
+        pytest.skip("it forecasts nothing")
+    grid.fault_rate, grid.random_faults = 1.0, ("503",)
+    with pytest.raises(SourceUnavailableError, match="answered 503"):
+        await source.forecast("caiso", datetime.now(UTC))

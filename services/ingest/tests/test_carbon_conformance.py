@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from carbonshift.ingest.errors import SourceRefusedError, SourceUnavailableError
 from carbonshift.ingest.sources.electricitymaps import parse_history
-from carbonshift.ingest.sources.watttime import parse_forecast, parse_historical
+from carbonshift.ingest.sources.watttime import parse_forecast, parse_historical, parse_provided
 
 RECORDED = Path(__file__).parents[3].parent / "shared" / "raw-api"
 META = {
@@ -268,6 +268,22 @@ def test_recorded_watttime_answers_are_read():
     assert [r.value for r in historical] == pytest.approx([394.6253619, 390.0894382])
     assert all(r.estimated for r in historical)
     assert [r.estimated for r in parse_forecast(recorded(RECORDED_BODIES["forecast"]), "CAISO_NORTH")] == [True] * 3
+
+
+def test_a_recorded_forecast_says_when_it_was_made():
+    asked_at = datetime(2026, 3, 1, tzinfo=UTC)
+    body = recorded(RECORDED_BODIES["forecast"])
+    forecast = parse_provided(body, "CAISO_NORTH", asked_at)
+    assert forecast.published_at == datetime(2022, 7, 15, tzinfo=UTC)
+    assert forecast.readings == parse_forecast(body, "CAISO_NORTH")
+
+
+def test_the_single_forecast_of_the_published_contract_says_when_it_was_made():
+    examples = json.loads(recorded("watttime_v3/official_openapi_2024-01_schema_examples.json"))
+    body = json.dumps(examples["V3SingleForecastResponse"]).encode()
+    forecast = parse_provided(body, "CAISO_NORTH", datetime(2026, 3, 1, tzinfo=UTC))
+    assert forecast.published_at == datetime(2022, 7, 15, tzinfo=UTC)
+    assert forecast.readings == parse_forecast(body, "CAISO_NORTH")
 
 
 @pytest.mark.parametrize("example", ["V3Response", "V3SingleForecastResponse", "V3ExtendedForecastResponse"])

@@ -24,6 +24,7 @@ from carbonshift.ingest.sources.watttime import (
     WattTime,
     parse_forecast,
     parse_historical,
+    parse_provided,
     up_to_now,
 )
 from carbonshift.ingest.web import WebPool
@@ -209,6 +210,28 @@ def test_of_several_forecasts_the_newest_counts():
     ]
 
 
+@pytest.mark.parametrize(
+    ("said", "made"),
+    [
+        ("2026-03-01T13:05:00+01:00", NOON + STEP),
+        ("2026-03-01T12:05:00", NOON),
+        ("x", NOON),
+        (1772366400, NOON),
+        (None, NOON),
+        (..., NOON),
+    ],
+)
+def test_a_forecast_is_of_when_it_was_generated_or_else_of_when_it_was_asked_for(said, made):
+    forecast = parse_provided(body(point(NOON), generated_at=said), "CAISO_NORTH", NOON)
+    assert (forecast.published_at, len(forecast.readings)) == (made, 1)
+
+
+def test_of_several_forecasts_the_newest_says_when_it_was_generated():
+    runs = [{"generated_at": (NOON + n * STEP).isoformat(), "forecast": [point(NOON)]} for n in (2, 3, 1)]
+    answer = body(*runs, generated_at=NOON.isoformat())
+    assert parse_provided(answer, "CAISO_NORTH", NOON).published_at == NOON + 3 * STEP
+
+
 @given(measured=st.integers(0, 12), ahead=st.integers(-5, 20), seconds=st.integers(0, 299), first=st.integers(-3, 14))
 def test_the_forecast_fills_from_the_newest_reading_to_now_and_no_further(measured, ahead, seconds, first):
     readings = [Reading(NOON + n * STEP, 1.0) for n in range(measured)]
@@ -358,6 +381,51 @@ async def test_a_forecast_that_is_away_takes_nothing_with_it(site):
         for _ in range(7):  # its circuit opens; that of what is measured stays closed
             assert len(await fetch(source, now - 9 * STEP, now + STEP)) == 9
     assert paths(site).count("/v3/historical") == 7
+
+
+async def test_one_question_gives_what_fills_and_what_is_forecast(site, source):
+    site.lag = 3 * STEP
+    now = await calm_now()
+    readings, forecast = await asyncio.gather(
+        fetch(source, now - 9 * STEP, now + STEP), source.forecast("caiso", datetime.now(UTC))
+    )
+    assert readings[-1] in forecast.readings
+    assert await source.forecast("caiso", datetime.now(UTC)) is forecast
+    assert await fetch(source, now - 9 * STEP, now + STEP) == readings
+    assert paths(site).count("/v3/forecast") == 1
+    assert (await source.forecast("caiso", now + 2 * STEP)).published_at == now + 2 * STEP  # a newer one may be there
+    assert paths(site).count("/v3/forecast") == 2
+
+
+@pytest.mark.parametrize("seconds_after", [20, 40])
+async def test_while_the_newest_forecast_is_an_old_one_it_is_asked_for_once_a_poll(site, source, seconds_after):
+    now = await calm_now()
+    old = meta(generated_at=(now - STEP).isoformat())
+    site.forecast = JSONResponse({"meta": old, "data": [point(now)]})
+    for later in (0, seconds_after):
+        assert (await source.forecast("caiso", now + timedelta(seconds=later))).published_at == now - STEP
+    assert paths(site).count("/v3/forecast") == (1 if seconds_after < 30 else 2)
+
+
+async def test_who_takes_no_forecast_any_more_takes_none_from_others(site, source):
+    """`fetch` gives up at its deadline while the forecast is asked for; who else waits for it has it."""
+    now = datetime.now(UTC)
+    gives_up, waits = (asyncio.create_task(source.forecast("caiso", now)) for _ in range(2))
+    await asyncio.sleep(0)
+    gives_up.cancel()
+    assert (await waits).readings
+    assert gives_up.cancelled()
+    assert paths(site).count("/v3/forecast") == 1
+
+
+async def test_without_access_there_is_no_forecast_and_it_is_said_once(site, source, caplog):
+    caplog.set_level(logging.INFO, "carbonshift")
+    site.forecast = JSONResponse(NO_SCOPE, 403)
+    now = await calm_now()
+    for minutes in (0, 5, 10):
+        assert await source.forecast("caiso", now + timedelta(minutes=minutes)) is None
+    assert len(await fetch(source, now - 9 * STEP, now + STEP)) == 9
+    assert caplog.text.count("without the forecast") == 1
 
 
 async def test_each_warning_of_the_provider_is_logged_once(site, source, caplog):

@@ -18,7 +18,7 @@ from carbonshift.ingest.settings import IngestSettings
 from carbonshift.ingest.source import GridSource
 from carbonshift.ingest.standing import Standing, first_healthy
 
-__all__ = ["DEADLINE_SHARE", "KEPT", "Chain", "forget"]
+__all__ = ["DEADLINE_SHARE", "KEPT", "Chain", "checked_readings", "forget"]
 
 T = TypeVar("T")
 logger = logging.getLogger("carbonshift.ingest")
@@ -196,7 +196,7 @@ class Chain:
         try:
             async with asyncio.timeout(self._settings.poll_seconds * DEADLINE_SHARE):
                 told = await source.fetch(self.signal, self._settings.region, start, end)
-            readings = _checked_readings(told, source)
+            readings = checked_readings(told, source)
         except (CarbonShiftError, TimeoutError) as error:
             problem = error.problem if isinstance(error, CarbonShiftError) else f"{source.name} takes too long"
             if member.complaint != problem:
@@ -286,7 +286,7 @@ def forget(by_moment: dict[datetime, T], before: datetime) -> None:
         del by_moment[oldest]
 
 
-def _checked_readings(readings: object, source: GridSource) -> list[Reading]:
+def checked_readings(readings: object, source: GridSource) -> list[Reading]:
     """What `source` answered, if it is what a source has to answer. Raises: TypeError, ValueError: its own fault."""
     if not isinstance(readings, list):
         raise TypeError(f"{source.name} answered {type(readings).__name__}, not a list of readings")

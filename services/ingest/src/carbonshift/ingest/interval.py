@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["begin_of"]
+__all__ = ["EPOCH", "begin_of"]
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 

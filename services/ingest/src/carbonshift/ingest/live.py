@@ -7,13 +7,15 @@ from datetime import datetime, timedelta
 
 from carbonshift.common.client import bare_client
 from carbonshift.common.errors import InputError
-from carbonshift.common.events import DayAheadPrices, GridTick, rfc3339
+from carbonshift.common.events import DayAheadPrices, GridTick, ProvidedForecast, rfc3339
 from carbonshift.common.metrics_endpoint import serve_metrics
 from carbonshift.common.plugins import load_plugin
+from carbonshift.ingest.carbon_forecast import CarbonForecaster
 from carbonshift.ingest.chain import DEADLINE_SHARE, Chain
 from carbonshift.ingest.dayahead_feed import DayAheadFeed, check_market
 from carbonshift.ingest.delays import Delays
 from carbonshift.ingest.poll import LOOK_BACK, Feed, check_steps
+from carbonshift.ingest.provided_feed import ProvidedFeed
 from carbonshift.ingest.publish import Publisher
 from carbonshift.ingest.published import published
 from carbonshift.ingest.reading import Signal
@@ -75,7 +77,17 @@ class Live:
                 days = await published(jetstream, self._settings, DayAheadPrices, now - timedelta(days=3))
                 known = {day.first_interval_start for day in days}
                 feeds.append(DayAheadFeed(self._settings, source, publisher, utc_now, known).run())
+            if forecaster := self._forecaster():
+                forecasts = await published(jetstream, self._settings, ProvidedForecast, now - timedelta(days=1))
+                made = (forecast.published_at for forecast in forecasts if forecast.source == forecaster.name)
+                last = max(made, default=None)
+                feeds.append(ProvidedFeed(self._settings, forecaster, publisher, utc_now, last).run())
             await asyncio.gather(*feeds)
+
+    def _forecaster(self) -> CarbonForecaster | None:
+        """The most preferred source of the carbon that forecasts it; None where none does."""
+        sources = (self._sources[name] for name in self._settings.carbon_sources)
+        return next((source for source in sources if isinstance(source, CarbonForecaster)), None)
 
     def _chains(self, since: datetime) -> tuple[Chain, Chain]:
         settings = self._settings

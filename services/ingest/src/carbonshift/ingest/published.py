@@ -6,14 +6,14 @@ from typing import TypeVar
 from nats.js import JetStreamContext
 from nats.js.api import DeliverPolicy
 
-from carbonshift.common.events import DayAheadPrices, GridTick
+from carbonshift.common.events import DayAheadPrices, GridTick, ProvidedForecast
 from carbonshift.common.readback import events_of
 from carbonshift.common.streams import stream_name
 from carbonshift.ingest.settings import IngestSettings
 
 __all__ = ["published"]
 
-E = TypeVar("E", GridTick, DayAheadPrices)
+E = TypeVar("E", GridTick, DayAheadPrices, ProvidedForecast)
 
 
 async def published(jetstream: JetStreamContext, settings: IngestSettings, kind: type[E], since: datetime) -> list[E]:

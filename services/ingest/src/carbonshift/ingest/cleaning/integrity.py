@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from carbonshift.common.events import CarbonBasis, Issue, PriceMarket
 from carbonshift.ingest.cleaning.series import Flags, Values
 
-__all__ = ["DAY_SECONDS", "Findings", "Latch", "Pair", "inspect"]
+__all__ = ["CARBON_RANGE_G_PER_KWH", "DAY_SECONDS", "Findings", "Latch", "Pair", "inspect"]
 
 DAY_SECONDS = 86_400
 PRICE_RANGE_USD_PER_MWH = (-5_000.0, 25_000.0)

@@ -8,18 +8,19 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, TypeVar
 
 import httpx
-from pydantic import BaseModel, FailFast, Field, SecretStr, StrictBool, ValidationError
+from pydantic import BaseModel, FailFast, Field, SecretStr, StrictBool, TypeAdapter, ValidationError
 
 from carbonshift.common.errors import InputError
 from carbonshift.common.events import CarbonBasis, PriceMarket
+from carbonshift.ingest.carbon_forecast import CarbonForecast
 from carbonshift.ingest.errors import SourceRefusedError, SourceUnavailableError
-from carbonshift.ingest.interval import begin_of
+from carbonshift.ingest.interval import EPOCH, begin_of
 from carbonshift.ingest.points import Instant, Number, in_order, understood
 from carbonshift.ingest.reading import Reading, Signal
 from carbonshift.ingest.settings import IngestSettings
 from carbonshift.ingest.web import Web, WebPool
 
-__all__ = ["Login", "WattTime", "parse_forecast", "parse_historical", "up_to_now"]
+__all__ = ["Login", "WattTime", "parse_forecast", "parse_historical", "parse_provided", "up_to_now"]
 
 logger = logging.getLogger("carbonshift.ingest")
 
@@ -27,6 +28,7 @@ UNITS = "lbs_co2_per_mwh"
 G_PER_KWH_IN_ONE_LB_PER_MWH = 453.59237 / 1_000  # the pound is exact by definition, NIST SP 811 B.8
 STEP_SECONDS = 300
 STEP = timedelta(seconds=STEP_SECONDS)
+INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
 LONGEST_SPAN = timedelta(days=32)
 """Of one request for /v3/historical, whose `end` is itself part of the answer."""
 TOKEN_SECONDS = 25 * 60.0
@@ -56,6 +58,7 @@ class _Meta(BaseModel):
     units: Any = None
     data_point_period_seconds: Any = None
     warnings: Any = None
+    generated_at: Any = None
 
 
 class _Historical(BaseModel):
@@ -70,9 +73,16 @@ class _Forecast(BaseModel):
     data: Annotated[list[_Point | _Run], FailFast()]
     meta: _Meta = _Meta()
 
+    def newest(self) -> _Run | None:
+        runs = (entry for entry in self.data if isinstance(entry, _Run))
+        return max(runs, key=lambda run: run.generated_at, default=None)
+
+    def generated_at(self) -> datetime | None:
+        newest = self.newest()
+        return newest.generated_at if newest else _instant(self.meta.generated_at)
+
     def readings(self) -> list[Reading]:
-        runs = [entry for entry in self.data if isinstance(entry, _Run)]
-        newest = max(runs, key=lambda run: run.generated_at, default=None)
+        newest = self.newest()
         points = newest.forecast if newest else [entry for entry in self.data if isinstance(entry, _Point)]
         return in_order("watttime", (_reading(p, estimated=True) for p in points), STEP_SECONDS)
 
@@ -104,7 +114,10 @@ class WattTime:
         self._region = settings.watttime_region
         self._clock = web.clock
         self._web = web.at(self.name, settings.watttime_url, REMEDY)
-        self._forecast = web.at("watttime forecast", settings.watttime_url, REMEDY)  # fails and is left alone by itself
+        self._ahead = web.at("watttime forecast", settings.watttime_url, REMEDY)  # fails and is left alone by itself
+        self._asking: asyncio.Task[CarbonForecast | None] | None = None
+        self._asked_at = EPOCH
+        self._poll = timedelta(seconds=settings.poll_seconds)
         self._login = Login(f"{settings.watttime_url.rstrip('/')}/login", username, password)
         self._said: set[str] = set()
 
@@ -122,35 +135,67 @@ class WattTime:
         while begin < end:
             until = min(begin + LONGEST_SPAN, end)
             span = {"start": begin.isoformat(), "end": max(begin, until - STEP).isoformat()}
-            found = await self._ask(self._web, "/v3/historical", _Historical, span)
+            found, _ = await self._ask(self._web, "/v3/historical", _Historical, span)
             readings += [r for r in found if begin <= r.interval_start < until]
             begin = until
         now = self._clock()
         newest = readings[-1].interval_start if readings else None
         if start <= begin_of(now, STEP_SECONDS) < end and newest != begin_of(now, STEP_SECONDS):
-            return up_to_now(readings, await self._forecast_or_nothing(), start, end, now)
+            return up_to_now(readings, await self._forecast_or_nothing(now), start, end, now)
         return readings
 
-    async def _forecast_or_nothing(self) -> list[Reading]:
+    async def forecast(self, region: str, now: datetime) -> CarbonForecast | None:
+        """The newest forecast of the MOER in g/kWh, 24 hours of it, whatever the caller calls the region.
+
+        None where it is refused, as to an account without access. `fetch` fills with the same answer: it serves both
+        while it is asked for, for one poll, and as long as none can be newer.
+        """
+        del region
+        return await self._newest(now)
+
+    async def _newest(self, now: datetime) -> CarbonForecast | None:
+        if self._asking is None or not self._serves(self._asking, now):
+            self._asking, self._asked_at = asyncio.create_task(self._ask_ahead(now)), now
+            self._asking.add_done_callback(lambda task: task.cancelled() or task.exception())  # perhaps nobody waits
+        return await asyncio.shield(self._asking)  # whoever takes too long leaves the others their answer
+
+    def _serves(self, asking: "asyncio.Task[CarbonForecast | None]", now: datetime) -> bool:
+        if not asking.done():
+            return True
+        if asking.cancelled() or asking.exception():
+            return False
+        found = asking.result()
+        newest = found is not None and begin_of(found.published_at, STEP_SECONDS) == begin_of(now, STEP_SECONDS)
+        return newest or abs(now - self._asked_at) < self._poll
+
+    async def _ask_ahead(self, now: datetime) -> CarbonForecast | None:
         try:
-            return await self._ask(self._forecast, "/v3/forecast", _Forecast, {})
+            readings, answer = await self._ask(self._ahead, "/v3/forecast", _Forecast, {})
         except SourceRefusedError as error:
             self._say_once("forecast", logging.INFO, f"watttime goes on without the forecast: {error}")
+            return None
+        return CarbonForecast(answer.generated_at() or now, readings)
+
+    async def _forecast_or_nothing(self, now: datetime) -> list[Reading]:
+        try:
+            ahead = await self._newest(now)
         except SourceUnavailableError as error:
             logger.debug("watttime goes on without the forecast: %s", error)
-        return []
+            return []
+        return ahead.readings if ahead else []
 
-    async def _ask(self, web: Web, path: str, model: type[A], span: dict[str, str]) -> list[Reading]:
-        def parse(body: bytes) -> tuple[list[Reading], Any]:
+    async def _ask(self, web: Web, path: str, model: type[A], span: dict[str, str]) -> tuple[list[Reading], A]:
+        def parse(body: bytes) -> tuple[list[Reading], A]:
             answer = _declared(model, body, self._region)
-            return answer.readings(), answer.meta.warnings
+            return answer.readings(), answer
 
         params = {"region": self._region, "signal_type": "co2_moer", **span}
-        readings, warnings = await web.ask(path, parse, params=params, auth=self._login)
+        readings, answer = await web.ask(path, parse, params=params, auth=self._login)
+        warnings = answer.meta.warnings
         for warning in warnings if isinstance(warnings, list) else []:
             text = f"watttime warns: {repr(warning)[:300]}"
             self._say_once(text, logging.WARNING, text)
-        return readings
+        return readings, answer
 
     def _say_once(self, about: str, level: int, text: str) -> None:
         if about not in self._said:
@@ -221,6 +266,12 @@ def parse_forecast(body: bytes, region: str) -> list[Reading]:
     return _declared(_Forecast, body, region).readings()
 
 
+def parse_provided(body: bytes, region: str, asked_at: datetime) -> CarbonForecast:
+    """As `parse_forecast`, with when it was generated; `asked_at` where the answer does not say. Pure."""
+    answer = _declared(_Forecast, body, region)
+    return CarbonForecast(answer.generated_at() or asked_at, answer.readings())
+
+
 def up_to_now(
     readings: list[Reading], forecast: list[Reading], start: datetime, end: datetime, now: datetime
 ) -> list[Reading]:
@@ -248,6 +299,13 @@ def _declared(model: type[A], body: bytes, region: str) -> A:
 def _reading(point: _Point, *, estimated: bool) -> Reading:
     value = None if point.value is None else point.value * G_PER_KWH_IN_ONE_LB_PER_MWH
     return Reading(point.point_time, value, estimated)
+
+
+def _instant(value: Any) -> datetime | None:
+    try:
+        return INSTANT.validate_python(value)
+    except ValidationError:
+        return None
 
 
 def _token(body: bytes) -> str:
