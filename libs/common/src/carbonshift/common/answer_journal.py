@@ -133,7 +133,7 @@ class AnswerJournal:
         self._end += len(added)
         if added:
             self._torn = not added.endswith(b"\n")
-        rubbish = [line for line in added.split(b"\n") if line.strip() and not self._taken(line)]
+        rubbish = [line for line in bytes(added).split(b"\n") if line.strip() and not self._taken(line)]
         if rubbish and not self._rubbish:
             log.warning("%s: %d lines cannot be made out and are passed over", self._path, len(rubbish))
         self._rubbish += len(rubbish)
