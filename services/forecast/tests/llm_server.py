@@ -3,14 +3,12 @@
 import json
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
 __all__ = ["LlmServer", "Play", "completion"]
-
-SOON = {"retry-after-ms": "1"}
-"""What lets the SDK try again at once."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +22,8 @@ class Play:
     """Promises more of the body than it sends."""
     hang: bool = False
     """Says nothing until the server is left."""
+    meanwhile: Callable[[], None] = lambda: None
+    """What happens before it is sent."""
 
 
 def completion(text, *, finish_reason="stop", refusal=None, usage=(1_000, 400), **more) -> Play:
@@ -56,6 +56,7 @@ class LlmServer:
                 server.asked.append({"path": self.path} | json.loads(body))
                 server.keys.append(self.headers["authorization"])
                 play = server._plays.popleft() if len(server._plays) > 1 else server._plays[0]
+                play.meanwhile()
                 if play.hang:
                     server._left.wait()
                     return
