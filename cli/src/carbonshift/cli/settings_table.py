@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
 from carbonshift.common.settings import Settings
@@ -49,9 +50,14 @@ def _table(fields: dict[str, FieldInfo]) -> str:
 
 def _rows(fields: dict[str, FieldInfo]) -> Iterator[str]:
     for name, field in fields.items():
-        variable = "NATS_URL" if name == "nats_url" else f"CARBONSHIFT_{name.upper()}"
+        variable = _conventional(field) or f"CARBONSHIFT_{name.upper()}"
         text = " ".join((field.description or "").split()).replace("|", "\\|")
         yield f"| `{variable}` | `{name}` | {_default(field)} | {text} |"
+
+
+def _conventional(field: FieldInfo) -> str | None:
+    """The name the ecosystem has for it."""
+    return str(field.validation_alias.choices[0]) if isinstance(field.validation_alias, AliasChoices) else None
 
 
 def _default(field: FieldInfo) -> str:
