@@ -2,7 +2,7 @@
 
 import typer
 
-from carbonshift.cli.commands import backtest, demo, doctor, record, recordings, replay, schema, train, up
+from carbonshift.cli.commands import backtest, demo, doctor, forecast, record, recordings, replay, schema, train, up
 from carbonshift.common.errors import CarbonShiftError
 from carbonshift.common.process import fail
 
@@ -24,6 +24,7 @@ app.command(context_settings={"allow_interspersed_args": False})(train.train)
 app.command()(doctor.doctor)
 app.command()(schema.schema)
 app.add_typer(recordings.app, name="recordings")
+app.add_typer(forecast.app, name="forecast")
 
 
 def main() -> None:

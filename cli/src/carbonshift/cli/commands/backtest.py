@@ -1,19 +1,14 @@
 """`carbonshift backtest`: what each policy would have saved on a recording, beside what could have been saved."""
 
-import json
 import math
-import os
 import shlex
 import sys
-from collections.abc import Callable
-from collections.abc import Set as AbstractSet
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from carbonshift.backtest.bench import BUILT_IN, StudyOptions
 from carbonshift.backtest.document import accounting, curve_of, tape_section
@@ -23,6 +18,8 @@ from carbonshift.backtest.study import study
 from carbonshift.cli.backtest_table import tape_table
 from carbonshift.cli.commands.replay import report_skipped
 from carbonshift.cli.options import SkipBad, TapeArgument, console
+from carbonshift.cli.progress_bar import progress_bar
+from carbonshift.cli.written import can_write, write_json
 from carbonshift.common.errors import InputError
 from carbonshift.common.plugins import plugin_names
 from carbonshift.common.power_curve import CURVES
@@ -69,13 +66,13 @@ def backtest(
     taken = {tape.path.resolve() for tape in opened}
     for name, path in (("--json", json_path), ("--html", html_path)):
         if path is not None:
-            _can_write(name, path, taken)
+            can_write(name, path, taken)
             taken.add(path.resolve())
     sections: list[dict[str, Any]] = []
     sentences: list[str] = []
     for tape in opened:
         report_skipped(tape)
-        with _progress(tape.path.name) as progress:
+        with progress_bar(tape.path.name) as progress:
             recording = recorded(tape, day_ahead=day_ahead)
             settings = DecideSettings.load(time_zone=tape.sidecar.time_zone).for_region(tape.sidecar.region)
             done = study(recording, settings, options, progress)
@@ -102,7 +99,7 @@ def backtest(
         write_page(html_path, document)
         console.print(f"report: {html_path}", soft_wrap=True, markup=False)
     if json_path:
-        _write_json(json_path, document)
+        write_json(json_path, document)
         console.print(f"data: {json_path}", soft_wrap=True, markup=False)
 
 
@@ -150,44 +147,3 @@ def _policies(text: str) -> tuple[str, ...]:
         if name not in known:
             raise InputError(f"--policy {name!r} is not known", f"give all, or some of {', '.join(known)}")
     return names
-
-
-def _can_write(name: str, path: Path, taken: AbstractSet[Path]) -> None:
-    if path.resolve() in taken:
-        raise InputError(f"{name} {path} is a file that is read or written already", "name another file")
-    if path.is_dir() or not path.parent.is_dir():
-        what = "is a folder" if path.is_dir() else f"there is no folder {path.parent}"
-        raise InputError(f"{name} {path}: {what}", "name a file in a folder that exists")
-
-
-def _write_json(path: Path, document: dict[str, Any]) -> None:
-    """Whole, or not at all."""
-    part = path.with_name(f".{path.name}.part{os.getpid()}")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            json.dump(document, file, allow_nan=False)
-        part.replace(path)
-    except OSError as error:
-        raise InputError(f"--json {path}: {error.strerror or error}", "make room, or name another file") from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-class _progress:  # noqa: N801  # used as a context manager only
-    """A bar that shows which policy is being run, on a terminal."""
-
-    def __init__(self, title: str) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task(title, total=1.0)
-        self._title = title
-
-    def __enter__(self) -> Callable[[str, float], None]:
-        self._bar.start()
-        return self._show
-
-    def _show(self, what: str, share: float) -> None:
-        self._bar.update(self._task, description=f"{self._title}: {what}", completed=share)
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()

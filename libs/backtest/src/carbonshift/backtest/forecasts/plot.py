@@ -1,0 +1,104 @@
+"""An evaluation of forecasts as a picture: errors by lead time, coverage, and what a warning of a spike is worth."""
+
+import io
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from carbonshift.backtest.forecasts.models import BASELINES
+
+__all__ = ["plot"]
+
+Tape = Mapping[str, Any]
+
+INCHES = (11.0, 7.6)
+"""Of each tape."""
+STYLE: dict[Any, Any] = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": "#dddddd",
+    "legend.frameon": False,
+    "text.parse_math": False,
+    "svg.hashsalt": "carbonshift",
+}
+BASELINE_COLOURS = dict(zip(BASELINES, ("#888888", "#444444"), strict=True))
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#a05d2c")
+"""Of Okabe and Ito, which the colour-blind tell apart, and two more."""
+
+
+def plot(document: Mapping[str, Any], file_format: str) -> bytes:
+    """The picture of a document as `carbonshift forecast evaluate --json` writes it; the same for the same document.
+
+    Args:
+        document: with at least one tape.
+        file_format: svg or png.
+    """
+    tapes = document["tapes"]
+    with style.context("default"), mpl.rc_context(STYLE):
+        whole = Figure(figsize=(INCHES[0], INCHES[1] * len(tapes)), layout="constrained")
+        parts = whole.subfigures(len(tapes), squeeze=False)[:, 0]
+        names = list(dict.fromkeys(name for tape in tapes for name in tape["models"]))
+        rest = [name for name in names if name not in BASELINES]
+        colours = BASELINE_COLOURS | {name: COLOURS[at % len(COLOURS)] for at, name in enumerate(rest)}
+        for part, tape in zip(parts, tapes, strict=True):
+            part.suptitle(f"{tape['tape']}, {tape['origins']} origins", fontweight="bold")
+            for axes, panel in zip(part.subplots(2, 2).flat, PANELS, strict=True):
+                panel(axes, tape, colours)
+            handles, labels = part.axes[0].get_legend_handles_labels()
+            part.legend(handles, labels, loc="outside lower center", ncols=4)
+        out = io.BytesIO()
+        whole.savefig(out, format=file_format, dpi=120, metadata={"Date": None} if file_format == "svg" else None)
+    return out.getvalue()
+
+
+def _error_of(signal: str, unit: str) -> Callable[[Axes, Tape, Mapping[str, str]], None]:
+    def panel(axes: Axes, tape: Tape, colours: Mapping[str, str]) -> None:
+        hours = [(step + 1) * tape["step_seconds"] / 3_600 for step in range(tape["steps"])]
+        for name, model in tape["models"].items():
+            axes.plot(hours, _known(model[signal]["mae_by_step"]), **_line(name, colours))
+        axes.set(title=f"MAE of {signal}", xlabel="hours ahead", ylabel=unit)
+        axes.set_ylim(bottom=0)
+
+    return panel
+
+
+def _reliability(axes: Axes, tape: Tape, colours: Mapping[str, str]) -> None:
+    axes.plot((0, 1), (0, 1), color="#bbbbbb", linewidth=1)
+    for name, model in tape["models"].items():
+        bins = model["spikes"]["reliability"]
+        axes.plot([b["said"] for b in bins], [b["occurred"] for b in bins], **_line(name, colours))
+    axes.set(title="Spikes: said and seen", xlabel="probability said", ylabel="share in which one came")
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+
+
+def _coverage(axes: Axes, tape: Tape, colours: Mapping[str, str]) -> None:
+    for signal, dashes in (("price", "-"), ("carbon", ":")):
+        for name, model in tape["models"].items():
+            shares = _known(model[signal]["coverage_by_hour"])
+            axes.plot(range(1, len(shares) + 1), shares, **{**_line(name, colours), "linestyle": dashes})
+    axes.axhline(0.8, color="#bbbbbb", linewidth=1)
+    axes.set(title="Share from p10 to p90 (price solid, carbon dotted)", xlabel="hour ahead", ylabel="0.8 is right")
+    axes.set_ylim(bottom=min(0.5, axes.get_ylim()[0]), top=1)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _line(name: str, colours: Mapping[str, str]) -> dict[str, Any]:
+    dashed = "--" if name in BASELINES else "-"
+    return {"label": name, "color": colours[name], "linestyle": dashed, "marker": "o", "markersize": 3}
+
+
+def _known(values: list[float | None]) -> list[float]:
+    return [float("nan") if value is None else value for value in values]
+
+
+PANELS = (_error_of("price", "$/MWh"), _error_of("carbon", "g/kWh"), _reliability, _coverage)
