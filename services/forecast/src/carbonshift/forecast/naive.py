@@ -7,10 +7,13 @@ import numpy as np
 from carbonshift.forecast.each_signal import Told
 from carbonshift.forecast.forecaster import Array, History
 from carbonshift.forecast.scores import conformal_bands
+from carbonshift.forecast.thinning import thinning
 
 __all__ = ["Rule", "day_back", "held", "told"]
 
 DAY_SECONDS = 86_400
+TRAILING_DAYS = 28
+MOST_ERRORS = 1_200
 FEWEST_ERRORS = 20
 """Of each step: with fewer the ranks of p10 and p90 hang on one error."""
 
@@ -25,11 +28,20 @@ class Rule:
     """Of the shape (origins, steps), actual less said; NaN where a step has not passed or is not known."""
 
 
-def told(rule: Rule) -> Told | None:
-    """The rule with conformal quantiles; None where it has erred too seldom to know by how much."""
+def told(rule: Rule, step_seconds: int) -> Told | None:
+    """The rule with conformal quantiles of its last 28 days; None where it has erred too seldom to know by how much."""
     if rule.errors.shape[0] < FEWEST_ERRORS or (~np.isnan(rule.errors)).sum(axis=0).min() < FEWEST_ERRORS:
         return None
-    return Told(bands=conformal_bands(rule.points, rule.errors), futures=rule.points + rule.errors)
+    errors = _recent(rule.errors, step_seconds)
+    return Told(bands=conformal_bands(rule.points, errors), futures=rule.points + errors)
+
+
+def _recent(errors: Array, step_seconds: int) -> Array:
+    """Those of the trailing days, the newest first, thinned out where they are many; all where these are too few."""
+    count = min(errors.shape[0], TRAILING_DAYS * DAY_SECONDS // step_seconds)
+    recent = errors[errors.shape[0] - count :][:: -thinning(count, MOST_ERRORS)]
+    enough = (~np.isnan(recent)).sum(axis=0).min() >= FEWEST_ERRORS
+    return recent if enough else errors
 
 
 def held(values: Array, steps: int) -> Rule:

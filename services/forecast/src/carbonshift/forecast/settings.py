@@ -20,7 +20,7 @@ class ForecastSettings(Settings):
 
     forecaster: str = "autoreg"
     """Which of the installed forecasters predicts."""
-    history_seconds: PositiveFloat = 28 * 86_400.0
+    history_seconds: PositiveFloat = 56 * 86_400.0
     """How much of the past a forecast is made from."""
     horizon_seconds: PositiveFloat = 4 * 3_600.0
     """How far ahead it looks; at least one step."""

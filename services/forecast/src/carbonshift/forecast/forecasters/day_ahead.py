@@ -42,9 +42,9 @@ def _price(values: Array, history: History, steps: int) -> Told | None:
     errors = np.full((values.size, steps), np.nan)
     errors[:, here] = missed[:, None]
     errors[1:, ~here] = fallback.errors[:, ~here]
-    found = told(Rule(points=points, errors=errors))
+    found = told(Rule(points=points, errors=errors), history.step_seconds)
     return replace(found, degraded=not here.all()) if found else None
 
 
-def _carbon(values: Array, _: History, steps: int) -> Told | None:
-    return told(held(values, steps))
+def _carbon(values: Array, history: History, steps: int) -> Told | None:
+    return told(held(values, steps), history.step_seconds)

@@ -27,5 +27,5 @@ class PersistenceForecaster:
         return outlook(history, steps, _tell, _tell)
 
 
-def _tell(values: Array, _: History, steps: int) -> Told | None:
-    return told(held(values, steps))
+def _tell(values: Array, history: History, steps: int) -> Told | None:
+    return told(held(values, steps), history.step_seconds)
