@@ -12,6 +12,7 @@ from carbonshift.common.events.replay import Replay, mark
 __all__ = [
     "CarbonBasis",
     "DayAheadPrices",
+    "ForecastSkill",
     "GridForecast",
     "GridState",
     "GridTick",
@@ -286,6 +287,27 @@ class Quantiles(BaseModel):
     p90: tuple[float, ...]
 
 
+class ForecastSkill(BaseModel):
+    """Of one model over the forecasts that have come due, those of five days ago counting half; null = none yet.
+
+    Steps whose price was published are not among them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    price_mae_usd_per_mwh: float | None
+    """Mean absolute error of p50."""
+    price_pinball_usd_per_mwh: float | None
+    """Mean pinball loss over p10, p50 and p90."""
+    price_coverage: float | None
+    """Share of prices from p10 to p90: 0.8 where they are calibrated."""
+    carbon_mae_g_per_kwh: float | None
+    carbon_pinball_g_per_kwh: float | None
+    carbon_coverage: float | None
+    spike_brier: float | None
+    """Mean squared error of the spike probability."""
+
+
 class GridForecast(Event):
     """Price and carbon of the coming steps as quantiles, and how likely a price spike is in each."""
 
@@ -298,15 +320,20 @@ class GridForecast(Event):
     """End of the last interval that was known; the first step starts here."""
     step_seconds: PositiveInt
     price_usd_per_mwh: Quantiles
+    price_known_steps: NonNegativeInt = 0
+    """Of how many first steps the price is published: known, not forecast, all quantiles the same."""
     carbon_g_per_kwh: Quantiles
     carbon_basis: CarbonBasis
     spike_probability: tuple[float, ...]
     spike_threshold_usd_per_mwh: float
-    models: dict[str, float]
-    """Weight of each model, summing to 1."""
-    recent_mae_usd_per_mwh: dict[str, float | None]
-    """Mean absolute error of each model's p50 price over the forecasts that have come due; null before the first."""
+    price_models: dict[str, float]
+    """Weight of each model in the price of the first four hours, summing to 1."""
+    carbon_models: dict[str, float]
+    """Likewise in the carbon intensity."""
+    skill: dict[str, ForecastSkill]
+    """By model, `blend` for the forecasts themselves; empty before anything has come due."""
     degraded: bool
+    """True where the history did not suffice for any model: the quantiles are no more than past moves."""
     replay: Replay | None = None
 
     @property

@@ -4,7 +4,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from carbonshift.common.events import PriceMarket
 from carbonshift.forecast.each_signal import Told, bridged, outlook
 from carbonshift.forecast.features import Calendar, Features, Grid
 from carbonshift.forecast.forecaster import Array, History, Outlook
@@ -53,7 +52,7 @@ class DirectForecaster:
 def _price(values: Array, history: History, steps: int) -> Told | None:
     """Behind the prices that are published, where they are this market's own."""
     known = known_ahead(history)[:steps]
-    if history.price_market is not PriceMarket.DAY_AHEAD or not known.size:
+    if not known.size:
         return _told(values, history.carbon_g_per_kwh, history, steps)
     ahead = np.broadcast_to(known, (RANKS.size, known.size))
     if known.size == steps:
