@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)")
 MANIFESTS := constraints.txt dev.txt workspace.txt $(wildcard libs/*/pyproject.toml services/*/pyproject.toml cli/pyproject.toml)
 
-.PHONY: demo test test-gpu lint bench soak docs savings clean
+.PHONY: demo test test-gpu lint bench soak docs savings forecasts clean
 
 demo: $(STAMP)
 	$(BIN)/carbonshift demo
@@ -53,6 +53,12 @@ savings: $(STAMP)
 	mkdir -p build
 	$(BIN)/carbonshift backtest de_2018_15min fr_2018_hourly --json build/savings.json
 	$(BIN)/python -m carbonshift.backtest.savings_page build/savings.json $(RESULTS) > docs/savings.md
+
+# every forecaster on the bundled recordings, and the results of others: make forecasts RESULTS="a.json b.json"
+forecasts: $(STAMP)
+	mkdir -p build
+	$(BIN)/carbonshift forecast evaluate fr_2018_hourly de_2018_15min --models all --slow-every 35 --json build/forecast.json
+	$(BIN)/python -m carbonshift.backtest.forecasts.page build/forecast.json $(RESULTS) > docs/forecast.md
 
 # the CPU build of torch where the package index offers it as a local file; else what the index gives
 $(STAMP): $(MANIFESTS)

@@ -20,8 +20,8 @@ Row = Mapping[str, Any]
 
 
 def tape_tables(tape: Row) -> RenderableType:
-    """Price, carbon, and spikes beside the time it took, of one tape; the models by their loss in the price."""
-    models = dict(sorted(tape["models"].items(), key=lambda item: item[1]["price"]["pinball"] or 0.0))
+    """Price, carbon, and spikes beside the time it took; models ordered by their price loss against the baselines."""
+    models = dict(sorted(tape["models"].items(), key=lambda item: item[1]["price"]["pinball_ratio"] or 0.0))
     hours = tape["horizon_seconds"] / 3_600
     known = "published prices heard" if tape["day_ahead_known"] else "from history alone"
     lines = [

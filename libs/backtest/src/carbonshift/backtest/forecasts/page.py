@@ -73,7 +73,7 @@ def _head(documents: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _tape(tape: Tape) -> Iterator[str]:
-    models = dict(sorted(tape["models"].items(), key=lambda item: item[1]["price"]["pinball"] or 0.0))
+    models = dict(sorted(tape["models"].items(), key=lambda item: item[1]["price"]["pinball_ratio"] or 0.0))
     market = "real-time" if tape["price_market"] == "real-time" else "day-ahead"
     known = "published prices heard" if tape["day_ahead_known"] else "from history alone"
     yield ""

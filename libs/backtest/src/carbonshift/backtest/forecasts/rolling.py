@@ -79,9 +79,10 @@ def rolled(
     seconds = {model: np.empty(origins.size) for model, origins in models.items()}
     degraded = {model: np.empty(origins.size, dtype=np.bool_) for model, origins in models.items()}
     with _workers(jobs, heard, window, steps, settings, day_ahead) as pool:
-        running: dict[Future[tuple[Array, Array, NDArray[np.bool_]]], tuple[str, slice]] = {
-            pool.submit(_forecasts, model, models[model][part]): (model, part) for model, part in tasks
-        }
+        with _uninterrupted():
+            running: dict[Future[tuple[Array, Array, NDArray[np.bool_]]], tuple[str, slice]] = {
+                pool.submit(_forecasts, model, models[model][part]): (model, part) for model, part in tasks
+            }
         for count, done in enumerate(as_completed(running), 1):
             model, part = running[done]
             said[model][part], seconds[model][part], degraded[model][part] = done.result()
@@ -133,6 +134,16 @@ def _workers(
             os.environ["OPENBLAS_NUM_THREADS"] = threads
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C comes after this; a process that is started meanwhile hears of it only once it has begun."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Surroundings:
     heard: Hearing
@@ -148,6 +159,7 @@ _made: dict[str, Forecaster] = {}
 
 def _begin(surroundings: _Surroundings) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches all of the terminal: none of them has a word to say
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     _surroundings.append(surroundings)
 
 

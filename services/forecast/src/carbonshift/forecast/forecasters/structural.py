@@ -19,8 +19,8 @@ MOST_ITERATIONS = 15
 class StructuralForecaster:
     """statsmodels' UnobservedComponents on asinh-scaled values, fitted anew each time; quantiles of its own variance.
 
-    A history of steps below an hour is thinned to that, and the fit ends after fifteen iterations: a fit of a year of
-    finer steps takes many seconds.
+    A history of steps below an hour is thinned to that, and the fit ends after fifteen iterations: on finer
+    steps it takes more than a second.
 
     Source: Harvey (1989), Forecasting, Structural Time Series Models and the Kalman Filter.
     """

@@ -1,0 +1,119 @@
+"""`carbonshift forecast evaluate`, as somebody types it."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-c", "from carbonshift.cli.main import main; main()", "forecast", "evaluate"]
+SMALL = ("--models", "autoreg", "--every", "11", "--jobs", "1")
+
+
+@pytest.fixture
+def tape(tmp_path):
+    """Forty days with a cycle of the day, and a wobble that no rule repeats."""
+    path = tmp_path / "made.csv"
+    lines = ["time_utc,price_usd_per_mwh,carbon_g_per_kwh"]
+    for hour in range(24 * 40):
+        moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=hour)
+        price = 40 + 15 * math.sin(hour * math.pi / 12) + 5 * math.sin(hour * hour)
+        lines.append(f"{moment:%Y-%m-%dT%H:%M:%SZ},{price:.3f},{300 + 2 * price:.3f}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def one_line(result, *words):
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+    for word in words:
+        assert word in result.stderr
+
+
+def test_it_tells_writes_and_draws(carbonshift, tape, tmp_path):
+    data, picture = tmp_path / "out.json", tmp_path / "out.svg"
+    result = carbonshift("forecast", "evaluate", tape, *SMALL, "--json", data, "--plot", picture, COLUMNS="80")
+    assert result.returncode == 0, result.stderr
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert "…" not in result.stdout
+    document = json.loads(data.read_text())
+    assert document["command"].startswith("carbonshift forecast evaluate")
+    (section,) = document["tapes"]
+    assert set(section["models"]) == {"autoreg", "persistence", "seasonal-naive"}
+    assert section["models"]["autoreg"]["price"]["rmae"] < 1.0
+    assert picture.read_text().startswith("<?xml")
+    for name in section["models"]:
+        assert name in result.stdout
+        assert name in picture.read_text()
+
+
+def test_the_same_command_gives_the_same_figures_however_many_work(carbonshift, tape, tmp_path):
+    found = []
+    for jobs in ("1", "3"):
+        data = tmp_path / jobs
+        command = ("forecast", "evaluate", tape, "--models", "autoreg", "--every", "11", "--jobs", jobs)
+        assert carbonshift(*command, "--json", data).returncode == 0
+        models = json.loads(data.read_text())["tapes"][0]["models"]
+        found.append({name: {**model, "seconds": None} for name, model in models.items()})
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--models", "hope"), ("--models 'hope'", "seasonal-naive")),
+        (("--from", "soon"), ("--from 'soon'", "2026-01-31")),
+        (("--to", "2026-01-20"), ("28 days of history", "a longer tape")),
+        (("--horizon", "168", "--from", "2026-02-08"), ("168 h of it ahead", "a longer tape")),
+        (("--json", "nowhere/out.json"), ("no folder nowhere", "a folder that exists")),
+        (("--plot", "out.pdf"), ("--plot out.pdf", ".svg or .png")),
+        (("--plot", "."), ("is a folder", "name a file")),
+    ],
+)
+def test_bad_input_is_told_in_one_line(carbonshift, tape, arguments, words):
+    one_line(carbonshift("forecast", "evaluate", tape, *SMALL, *arguments), *words)
+
+
+def test_a_bad_tape_is_told_in_one_line(carbonshift, tape, tmp_path):
+    one_line(carbonshift("forecast", "evaluate", tmp_path / "none.csv"), "none.csv")
+    tape.write_text("\n".join(tape.read_text().splitlines()[:200]) + "\n")
+    one_line(carbonshift("forecast", "evaluate", tape, *SMALL), "28 days of history", "a longer tape")
+
+
+def test_what_is_read_is_not_overwritten(carbonshift, tape):
+    before = tape.read_text()
+    one_line(carbonshift("forecast", "evaluate", tape, *SMALL, "--json", tape), "--json", "name another file")
+    assert tape.read_text() == before
+
+
+@pytest.mark.parametrize("cpu_seconds", [0.3, 3.0])
+def test_ctrl_c_leaves_no_half_file_no_worker_and_no_traceback(tape, tmp_path, cpu_seconds):
+    """As a terminal has it, the signal reaches the workers too: amid their imports, at their work."""
+    data = tmp_path / "out.json"
+    command = [*COMMAND, str(tape), "--models", "sarimax", "--slow-every", "1", "--jobs", "2", "--json", str(data)]
+    streams = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "start_new_session": True}
+    with subprocess.Popen(command, **streams) as process:
+        while _spent(process.pid) < 2 * cpu_seconds or len(_children(process.pid)) < 3:  # two, and their tracker
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        _, complaints = process.communicate(timeout=60)  # ends once the last of them has closed its stderr
+    assert process.returncode != 0
+    assert "Traceback" not in complaints
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["made.csv"]
+
+
+def _children(pid):
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def _spent(pid):
+    """Seconds of processor time of all its children."""
+    fields = [Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split() for child in _children(pid)]
+    return sum(int(each[11]) + int(each[12]) for each in fields) / os.sysconf("SC_CLK_TCK")
