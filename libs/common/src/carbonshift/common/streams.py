@@ -14,7 +14,15 @@ from nats.js.object_store import ObjectStore
 
 from carbonshift.common.client import bare_client
 from carbonshift.common.errors import BrokerUnreachableError
-from carbonshift.common.events import EVENTS, DayAheadPrices, Event, GridTick, GridTransition, ResumeToken
+from carbonshift.common.events import (
+    EVENTS,
+    DayAheadPrices,
+    Event,
+    GridTick,
+    GridTransition,
+    ProvidedForecast,
+    ResumeToken,
+)
 from carbonshift.common.outage import is_outage
 from carbonshift.common.settings import Settings
 
@@ -89,7 +97,7 @@ STREAMS: tuple[Stream, ...] = (
 
 DURABLES: tuple[Durable, ...] = (
     Durable(name="decide", kinds=(GridTick, DayAheadPrices)),
-    Durable(name="forecast", kinds=(GridTick,)),
+    Durable(name="forecast", kinds=(GridTick, DayAheadPrices, ProvidedForecast)),
     Durable(name="explain", kinds=(GridTransition,)),
 )
 

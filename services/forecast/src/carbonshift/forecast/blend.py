@@ -41,7 +41,8 @@ def weights(record: Record, models: tuple[str, ...], signal: str) -> Array:
             relative[:, block] = relative[:, block - 1]
     exponents = -STEEPNESS * (relative - relative.min(axis=0))
     raw = prior[:, None] * np.exp(exponents)
-    return raw / raw.sum(axis=0)
+    shares: Array = raw / raw.sum(axis=0)
+    return shares
 
 
 def blended(record: Record, opinions: Mapping[str, Opinion], step_seconds: int) -> Opinion:

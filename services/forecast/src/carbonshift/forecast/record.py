@@ -4,8 +4,6 @@ What was lost counts half after five days. A model's regret is what it lost more
 of which it spoke: one that speaks seldom, or came late, is neither favoured nor punished for its silence.
 """
 
-import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -16,7 +14,21 @@ from carbonshift.forecast.forecaster import Array, History
 from carbonshift.forecast.opinion import CARBON, PRICE, SIGNALS, SPIKE, Opinion
 from carbonshift.forecast.scores import QUANTILES, pinball
 
-__all__ = ["BLEND", "BLOCK_HOURS", "COUNT", "COVERED", "FIELDS", "LOSS", "MISSED", "REGRET", "Claim", "Record", "claim_of", "learned"]
+__all__ = [
+    "BLEND",
+    "BLOCK_HOURS",
+    "COUNT",
+    "COVERED",
+    "LOSS",
+    "MISSED",
+    "REGRET",
+    "ROWS_SAID",
+    "SUMS_SHAPE",
+    "Claim",
+    "Record",
+    "claim_of",
+    "learned",
+]
 
 BLEND = "blend"
 """The forecast that went out."""
@@ -26,8 +38,10 @@ BLOCK_HOURS = (1, 2, 3, 4, 8, 16)
 LEADS_MINUTES = (*range(15, 241, 15), *range(300, 10_081, 60))
 """What is kept of a forecast, to be judged: neighbouring steps say nearly the same."""
 FIELDS = LOSS, MISSED, COVERED, REGRET, COUNT = range(5)
-"""Sums over judged steps: pinball (of a spike Brier) loss, absolute error, whether p10 to p90 held it, regret, one each."""
+"""Sums over judged steps: pinball (of a spike Brier) loss, absolute error, whether p10 to p90 held it, regret, ones."""
+SUMS_SHAPE = (len(SIGNALS), len(BLOCK_HOURS) + 1, len(FIELDS))
 ROWS = {PRICE: slice(0, 3), CARBON: slice(3, 6), SPIKE: slice(6, 7)}
+ROWS_SAID = 7
 Numbers = NDArray[np.int64]
 
 
@@ -58,56 +72,6 @@ class Record:
     claims: tuple[Claim, ...] = ()
     """Not yet judged to their end, oldest first."""
 
-    def to_bytes(self) -> bytes:
-        """All of it, for `from_bytes`."""
-        arrays: dict[str, NDArray[np.generic]] = {"as_of": np.array(self.as_of)}
-        arrays |= {f"sums/{model}": sums for model, sums in self.sums.items()}
-        for number, claim in enumerate(self.claims):
-            head = (claim.origin, claim.step_seconds, claim.spike_threshold_usd_per_mwh, claim.judged)
-            arrays |= {f"{number}/head": np.array(head), f"{number}/leads": claim.leads}
-            arrays |= {f"{number}/said/{model}": said.astype(np.float32) for model, said in claim.said.items()}
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, allow_pickle=False, **arrays)
-        return buffer.getvalue()
-
-    @classmethod
-    def from_bytes(cls, content: bytes) -> "Record":
-        """Raises: ValueError where `content` is no record."""
-        if not zipfile.is_zipfile(io.BytesIO(content)):
-            raise ValueError("what is given is no record")
-        try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-                stored = {name: np.asarray(archive[name]) for name in archive.files}
-            sums = {name.removeprefix("sums/"): value for name, value in stored.items() if name.startswith("sums/")}
-            if any(value.shape != _nothing().shape for value in sums.values()):
-                raise ValueError("its sums are not of these blocks")
-            count = sum(name.endswith("/head") for name in stored)
-            claims = tuple(_claim(stored, str(number)) for number in range(count))
-            return cls(as_of=int(stored["as_of"]), sums=sums, claims=claims)
-        except (zipfile.BadZipFile, EOFError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"what is given is no whole record: {error}") from error
-
-
-def _claim(stored: Mapping[str, NDArray[np.generic]], number: str) -> Claim:
-    origin, step_seconds, threshold, judged = np.asarray(stored[f"{number}/head"], dtype=np.float64)
-    leads = np.asarray(stored[f"{number}/leads"], dtype=np.int64)
-    prefix = f"{number}/said/"
-    said = {
-        name.removeprefix(prefix): np.asarray(value, dtype=np.float64)
-        for name, value in stored.items()
-        if name.startswith(prefix)
-    }
-    if any(value.shape != (7, leads.size) for value in said.values()):
-        raise ValueError("a claim is not of its leads")
-    return Claim(
-        origin=int(origin),
-        step_seconds=int(step_seconds),
-        leads=leads,
-        spike_threshold_usd_per_mwh=float(threshold),
-        said=said,
-        judged=int(judged),
-    )
-
 
 def claim_of(
     opinions: Mapping[str, Opinion], origin: int, step_seconds: int, threshold_usd_per_mwh: float, known: int
@@ -125,7 +89,7 @@ def claim_of(
     leads = np.array(sorted({lead for m in LEADS_MINUTES if 1 <= (lead := 60 * m // step_seconds) <= steps} | {1}))
     said = {}
     for model, opinion in opinions.items():
-        rows = np.full((7, leads.size), np.nan)
+        rows = np.full((ROWS_SAID, leads.size), np.nan)
         for signal, values in opinion.items():
             rows[ROWS[signal]] = values[:, leads - 1]
         for signal in (PRICE, SPIKE):
@@ -176,7 +140,7 @@ def _judge(sums: dict[str, Array], claim: Claim, which: slice, history: History)
         told = ~np.isnan(score[..., LOSS])
         score[~told] = 0.0
         own = sums.get(model)
-        own = _nothing() if own is None else own.copy()
+        own = np.zeros(SUMS_SHAPE) if own is None else own.copy()
         for signal in range(len(SIGNALS)):
             np.add.at(own[signal], blocks, np.nan_to_num(score[signal]))
         sums[model] = own
@@ -194,7 +158,3 @@ def _scores(said: Array, actual: Mapping[str, Array]) -> Array:
     scores[-1, :, LOSS] = (said[ROWS[SPIKE]][0] - actual[SPIKE]) ** 2
     scores[..., COUNT] = 1.0
     return scores
-
-
-def _nothing() -> Array:
-    return np.zeros((len(SIGNALS), len(BLOCK_HOURS) + 1, len(FIELDS)))

@@ -4,21 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from carbonshift.common.events import GridForecast, GridTick, Quantiles, Replay
-from carbonshift.forecast.blend import blended, weights
 from carbonshift.forecast.cadence import Cadence
 from carbonshift.forecast.forecaster import Array, History, Outlook
 from carbonshift.forecast.memory import Memory
-from carbonshift.forecast.opinion import CARBON, PRICE, SPIKE, Opinion, opinion_of
-from carbonshift.forecast.published import known_ahead, with_known
-from carbonshift.forecast.record import BLEND, BLOCK_HOURS, Record, claim_of, learned
+from carbonshift.forecast.opinion import CARBON, PRICE, SPIKE, Opinion
+from carbonshift.forecast.panel import verdict
+from carbonshift.forecast.record import Record
 from carbonshift.forecast.settings import ForecastSettings
 from carbonshift.forecast.skill import skill
 from carbonshift.forecast.told_ahead import ToldAhead
 
 __all__ = ["Region", "heard", "history_of", "passed", "remembered", "told"]
-
-WEIGHED_HOURS = 4
-"""The weights in a forecast are means over so many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,41 +67,28 @@ def told(
     Args:
         region: whose forecast is due.
         history: that it was made from.
-        outlooks: by model, at least one, the one to trust first in front. Where some are degraded and some are not,
-            those that are have no say.
-        more: opinions of those who speak of some signals only, or were shown an outlook.
+        outlooks: see `verdict`.
+        more: likewise.
     """
-    record = learned(region.record, history)
-    sound = {model: outlook for model, outlook in outlooks.items() if not outlook.degraded}
+    found = verdict(region.record, history, outlooks, more)
     threshold = next(iter(outlooks.values())).spike_threshold_usd_per_mwh
-    opinions = {model: opinion_of(outlook) for model, outlook in (sound or outlooks).items()} | dict(more)
-    known = known_ahead(history)
-    said = with_known(blended(record, opinions, history.step_seconds), known, threshold)
-    steps = said[PRICE].shape[1]
-    claim = claim_of(opinions | {BLEND: said}, region.memory.end, history.step_seconds, threshold, known.size)
     forecast = GridForecast(
         region=region.name,
         origin=history.origin,
         step_seconds=history.step_seconds,
-        price_usd_per_mwh=_quantiles(said[PRICE]),
-        price_known_steps=min(known.size, steps),
-        carbon_g_per_kwh=_quantiles(said[CARBON]),
+        price_usd_per_mwh=_quantiles(found.said[PRICE]),
+        price_known_steps=found.known_steps,
+        carbon_g_per_kwh=_quantiles(found.said[CARBON]),
         carbon_basis=region.memory.carbon_basis,
-        spike_probability=tuple(said[SPIKE][0].tolist()),
+        spike_probability=tuple(found.said[SPIKE][0].tolist()),
         spike_threshold_usd_per_mwh=threshold,
-        price_models=_weights(record, opinions, PRICE),
-        carbon_models=_weights(record, opinions, CARBON),
-        skill=skill(record),
-        degraded=not sound,
+        price_models=dict(found.price_models),
+        carbon_models=dict(found.carbon_models),
+        skill=skill(found.record),
+        degraded=found.degraded,
         replay=region.replay,
     )
-    return replace(passed(region), record=replace(record, claims=(*record.claims, claim))), forecast
-
-
-def _weights(record: Record, opinions: Mapping[str, Opinion], signal: str) -> dict[str, float]:
-    speak = tuple(model for model, opinion in opinions.items() if signal in opinion)
-    means = weights(record, speak, signal)[:, : BLOCK_HOURS.index(WEIGHED_HOURS) + 1].mean(axis=1)
-    return dict(zip(speak, means.tolist(), strict=True))
+    return replace(passed(region), record=found.record), forecast
 
 
 def _quantiles(rows: Array) -> Quantiles:

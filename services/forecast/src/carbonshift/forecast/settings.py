@@ -2,8 +2,19 @@
 
 from pathlib import Path
 from typing import Annotated, ClassVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AliasChoices, BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    field_validator,
+)
+from pydantic_settings import NoDecode
 
 from carbonshift.common.settings import Settings
 from carbonshift.common.spending import Budget
@@ -18,14 +29,20 @@ class ForecastSettings(Settings):
 
     service: ClassVar[str] = "forecast"
 
-    forecaster: str = "autoreg"
-    """Which of the installed forecasters predicts."""
+    forecasters: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("direct", "persistence", "seasonal-naive", "day-ahead"), min_length=1
+    )
+    """Which of the installed forecasters predict, with commas; the first is trusted most until there is evidence."""
     history_seconds: PositiveFloat = 56 * 86_400.0
     """How much of the past a forecast is made from."""
-    horizon_seconds: PositiveFloat = 4 * 3_600.0
-    """How far ahead it looks; at least one step."""
+    horizon_seconds: PositiveFloat = 24 * 3_600.0
+    """How far ahead it looks; at least one step. What is beyond four hours is for the planner."""
     every_seconds: PositiveFloat = 900.0
     """A new forecast of a region this long after the last one, as far as the length of its intervals allows."""
+    time_zone: str = "UTC"
+    """IANA name of the local clock: by it people get up, and have weekends."""
+    metrics_port: int | None = Field(default=None, ge=1, le=65_535)
+    """Port of the loopback interface at which Prometheus finds what became of the questions to a language model."""
 
     openai_api_key: SecretStr | None = Field(
         default=None, repr=False, validation_alias=AliasChoices("OPENAI_API_KEY", "openai_api_key")
@@ -53,6 +70,20 @@ class ForecastSettings(Settings):
     """What they may cost together; a call that could exceed it is not made."""
     openai_answers: Path | None = None
     """A journal of answers to take them from, `openai.jsonl` of a state folder: then no call is made, key or not."""
+
+    @field_validator("forecasters", mode="before")
+    @classmethod
+    def _separated(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"{value!r} is not an IANA time zone") from error
+        return value
 
     @property
     def openai_budget(self) -> Budget:

@@ -1,4 +1,4 @@
-"""What others have told of a region's coming hours: prices that are published, and the provider's own forecast. Pure."""
+"""What others have told of a region's coming hours: published prices, the provider's own forecast. Pure."""
 
 from dataclasses import dataclass, replace
 
@@ -32,7 +32,7 @@ class ToldAhead:
         return replace(self, published=(*self.published, event)[-MOST_PUBLISHED:])
 
     def prices(self, start: int, step_seconds: int, size: int) -> Array:
-        """The published price of each interval, NaN where there is none, of the shape (size,); (0,) where none ever was.
+        """The published price of each interval, shape (size,), NaN where there is none; (0,) where there never was one.
 
         Prices of finer steps are averaged; where the steps do not fit into one another, nothing is told.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from carbonshift.backtest.forecasts.blending import blended_run
 from carbonshift.backtest.forecasts.figures import SIGNALS, Judged, figures_of
 from carbonshift.backtest.forecasts.hearing import Hearing, hearing
 from carbonshift.backtest.forecasts.models import is_slow
@@ -15,6 +16,7 @@ from carbonshift.backtest.forecasts.origins import Rolling, origins_of
 from carbonshift.backtest.forecasts.rolling import Progress, rolled
 from carbonshift.backtest.recorded import Recorded
 from carbonshift.common.events import rfc3339
+from carbonshift.forecast.record import BLEND
 from carbonshift.forecast.settings import ForecastSettings
 from carbonshift.forecast.spike import spike_threshold
 
@@ -65,13 +67,17 @@ def evaluation(recording: Recorded, settings: ForecastSettings, options: Options
         jobs=options.jobs,
         progress=progress,
     )
+    thresholds = _thresholds(heard, rolling)
+    own = {model: runs[model] for model in settings.forecasters if model in runs and not is_slow(model)}
+    if len(own) > 1:
+        runs[BLEND] = blended_run(heard, rolling.window, own, thresholds, day_ahead=options.day_ahead)
     ahead = rolling.origins[:, None] + np.arange(rolling.steps)
     judged = Judged(
         step_seconds=heard.step_seconds,
         every=rolling.every,
         origins=rolling.origins,
         actual={signal: heard.actual[row][ahead] for row, signal in enumerate(SIGNALS)},
-        spike_thresholds_usd_per_mwh=_thresholds(heard, rolling),
+        spike_thresholds_usd_per_mwh=thresholds,
         runs=runs,
     )
     sidecar = recording.tape.sidecar

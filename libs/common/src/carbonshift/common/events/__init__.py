@@ -7,6 +7,7 @@ from carbonshift.common.events.fleet import EnergyBasis, WorkerEvent, WorkerEven
 from carbonshift.common.events.grid import (
     CarbonBasis,
     DayAheadPrices,
+    ForecastSkill,
     GridForecast,
     GridState,
     GridTick,
@@ -35,6 +36,7 @@ __all__ = [
     "EnergyUse",
     "Event",
     "Flexibility",
+    "ForecastSkill",
     "GridForecast",
     "GridState",
     "GridTick",

@@ -1,5 +1,6 @@
 """Numbers proposed by a language model: asked for, checked, and paid for within a budget."""
 
+from carbonshift.forecast.proposer.metrics import ProposerMetrics
 from carbonshift.forecast.proposer.proposer import Proposer
 
-__all__ = ["Proposer"]
+__all__ = ["Proposer", "ProposerMetrics"]

@@ -66,6 +66,11 @@ class Proposer:
         """Of the model, as it stands in forecasts."""
         return self._settings.openai_model
 
+    @property
+    def replays(self) -> bool:
+        """Whether answers are only taken from a journal: then they cost nothing."""
+        return self._chat is None
+
     async def propose(
         self, region: str, history: History, baseline: Outlook, carbon_basis: CarbonBasis
     ) -> Outlook | None:
