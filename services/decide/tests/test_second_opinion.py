@@ -24,21 +24,23 @@ def an_hour(tick, hour, **changes):
     return tick(12 * hour, price(hour), carbon(hour), interval_seconds=3_600, **changes)
 
 
-def forecast(tick, hour, wrong=0.0, **changes):
-    """Of the four hours after `hour`, `wrong` off in its p50 of both signals."""
-    hours = [hour + 1 + ahead for ahead in range(4)]
-    middle, intensity = [price(at) + wrong for at in hours], [carbon(at) + wrong for at in hours]
+def forecast(tick, hour, wrong=0.0, reach=4, wrong_far=0.0, **changes):
+    """Of the `reach` hours after `hour`, `wrong` off in its p50 of both signals, `wrong_far` from the fifth hour on."""
+    hours = [hour + 1 + ahead for ahead in range(reach)]
+    off = np.where(np.arange(reach) < 4, wrong, wrong_far)
+    middle, intensity = off + [price(at) for at in hours], off + [carbon(at) for at in hours]
     values = {
         "region": "caiso",
         "origin": tick(12 * (hour + 1)).interval_start,
         "step_seconds": 3_600,
-        "price_usd_per_mwh": {"p10": [p - 5 for p in middle], "p50": middle, "p90": [p + 9 for p in middle]},
-        "carbon_g_per_kwh": {"p10": intensity, "p50": intensity, "p90": intensity},
+        "price_usd_per_mwh": {"p10": [p - 5 for p in middle], "p50": [*middle], "p90": [p + 9 for p in middle]},
+        "carbon_g_per_kwh": {"p10": [*intensity], "p50": [*intensity], "p90": [*intensity]},
         "carbon_basis": CarbonBasis.MARGINAL,
-        "spike_probability": (0.0,) * 4,
+        "spike_probability": (0.0,) * reach,
         "spike_threshold_usd_per_mwh": 500.0,
-        "models": {"somebody": 1.0},
-        "recent_mae_usd_per_mwh": {"somebody": None},
+        "price_models": {"somebody": 1.0},
+        "carbon_models": {"somebody": 1.0},
+        "skill": {},
         "degraded": False,
     }
     return GridForecast.model_validate(values | changes)
@@ -63,6 +65,25 @@ def test_a_forecast_that_comes_nearer_is_believed_for_as_long_as_it_reaches(tick
     ahead, without = followed(tick).ahead(), alone(tick).ahead()
     assert ahead.prices_usd_per_mwh[:4, 0] == pytest.approx([price(HOURS + n) for n in range(4)])
     assert ahead.prices_usd_per_mwh[4:].tolist() == without.prices_usd_per_mwh[4:].tolist()
+
+
+@pytest.mark.parametrize(("wrong", "wrong_far", "believed"), [(0.0, 1e5, slice(0, 4)), (1e5, 0.0, slice(4, 24))])
+def test_near_and_far_are_believed_apart(tick, wrong, wrong_far, believed):
+    ahead = followed(tick, wrong=wrong, reach=24, wrong_far=wrong_far).ahead().prices_usd_per_mwh[:24, 0]
+    without = alone(tick).ahead().prices_usd_per_mwh[:24, 0]
+    told = np.array([price(HOURS + n) for n in range(24)])
+    same = np.isclose(ahead, told)
+    assert same[believed].all()
+    rest = np.ones(24, dtype=bool)
+    rest[believed] = False
+    assert ahead[rest].tolist() == without[rest].tolist()
+
+
+def test_of_the_far_hours_it_has_to_earn_trust_for_longer(tick):
+    """Six comparisons, one begun every four hours, each of a day: forty-four hours after the first."""
+    early = followed(tick, 24 + 20, reach=24).ahead().prices_usd_per_mwh[:24, 0]
+    assert np.isclose(early[:4], [price(44 + n) for n in range(4)]).all()
+    assert early[4:].tolist() == alone(tick, 44).ahead().prices_usd_per_mwh[4:24, 0].tolist()
 
 
 @pytest.mark.parametrize(

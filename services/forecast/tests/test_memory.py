@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from carbonshift.common.events import CarbonBasis, Replay
+from carbonshift.common.events import CarbonBasis, PriceMarket, Replay
 from carbonshift.forecast.memory import Memory
 
 WINDOW_SECONDS = 20 * 300
@@ -89,6 +89,15 @@ def test_marginal_and_average_carbon_never_mix(tick):
     assert memory.history().price_usd_per_mwh.tolist() == [30.0, 30.0, 30.0]
     late = memory.with_tick(tick(1, 31.0, 300.0, revision=1))
     np.testing.assert_array_equal(late.history().carbon_g_per_kwh, [np.nan, np.nan, 200.0])
+
+
+def test_prices_of_two_markets_never_mix(tick):
+    memory = remembered(tick(0), tick(1), tick(2, 40.0, price_market=PriceMarket.DAY_AHEAD))
+    assert memory.history().price_market is PriceMarket.DAY_AHEAD
+    np.testing.assert_array_equal(memory.history().price_usd_per_mwh, [np.nan, np.nan, 40.0])
+    assert memory.history().carbon_g_per_kwh.tolist() == [300.0, 300.0, 300.0]
+    late = memory.with_tick(tick(1, 31.0, revision=1))
+    np.testing.assert_array_equal(late.history().price_usd_per_mwh, [np.nan, np.nan, 40.0])
 
 
 def test_what_is_remembered_cannot_be_changed_in_place(tick):

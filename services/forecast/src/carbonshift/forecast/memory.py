@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from carbonshift.common.events import CarbonBasis, GridTick
+from carbonshift.common.events import CarbonBasis, GridTick, PriceMarket
 from carbonshift.common.events.replay import mark
 from carbonshift.forecast.forecaster import Array, History
 
@@ -26,6 +26,7 @@ class Memory:
 
     run: str
     """Which replay it belongs to; empty for the live grid."""
+    price_market: PriceMarket
     carbon_basis: CarbonBasis
     step_seconds: int
     end: int
@@ -41,6 +42,7 @@ class Memory:
         size = max(1, int(history_seconds // tick.interval_seconds))
         empty = cls(
             run=mark(tick.replay),
+            price_market=tick.price_market,
             carbon_basis=tick.carbon_basis,
             step_seconds=tick.interval_seconds,
             end=_end(tick),
@@ -69,6 +71,9 @@ class Memory:
         if ahead > 0 and tick.carbon_basis is not self.carbon_basis:
             forgotten = np.full(self.carbon_g_per_kwh.size, np.nan)
             moved = replace(moved, carbon_basis=tick.carbon_basis, carbon_g_per_kwh=forgotten)
+        if ahead > 0 and tick.price_market is not self.price_market:
+            unknown = np.full(self.prices_usd_per_mwh.size, np.nan)
+            moved = replace(moved, price_market=tick.price_market, prices_usd_per_mwh=unknown)
         return _placed(moved, tick)
 
     def history(self) -> History:
@@ -79,6 +84,7 @@ class Memory:
             step_seconds=self.step_seconds,
             price_usd_per_mwh=self.prices_usd_per_mwh[first:],
             carbon_g_per_kwh=self.carbon_g_per_kwh[first:],
+            price_market=self.price_market,
         )
 
 
@@ -90,8 +96,9 @@ def _placed(memory: Memory, tick: GridTick) -> Memory:
     at = memory.revisions.size - 1 + (_end(tick) - memory.end) // memory.step_seconds
     if at < 0 or tick.revision < memory.revisions[at]:
         return memory
-    price = tick.sound_price_usd_per_mwh  # what is spoken against teaches nothing
+    price = tick.sound_price_usd_per_mwh if tick.price_market is memory.price_market else None
     carbon = tick.sound_carbon_g_per_kwh if tick.carbon_basis is memory.carbon_basis else None
+    # what is spoken against, or of another kind, teaches nothing
     return replace(
         memory,
         prices_usd_per_mwh=_with_value(memory.prices_usd_per_mwh, at, np.nan if price is None else price),

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from carbonshift.common.events import GridForecast, GridTick, Quantiles, Replay
 from carbonshift.forecast.cadence import Cadence
 from carbonshift.forecast.forecaster import Array, History, Outlook
@@ -15,6 +17,9 @@ from carbonshift.forecast.skill import skill
 from carbonshift.forecast.told_ahead import ToldAhead
 
 __all__ = ["Region", "heard", "history_of", "passed", "remembered", "told"]
+
+DECIMALS = 3
+"""Of what is forecast: more would tell of a certainty that is not there, and fill the broker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -76,11 +81,11 @@ def told(
         region=region.name,
         origin=history.origin,
         step_seconds=history.step_seconds,
-        price_usd_per_mwh=_quantiles(found.said[PRICE]),
+        price_usd_per_mwh=_quantiles(found.said[PRICE], exact=found.known_steps),
         price_known_steps=found.known_steps,
         carbon_g_per_kwh=_quantiles(found.said[CARBON]),
         carbon_basis=region.memory.carbon_basis,
-        spike_probability=tuple(found.said[SPIKE][0].tolist()),
+        spike_probability=tuple(np.round(found.said[SPIKE][0], DECIMALS).tolist()),
         spike_threshold_usd_per_mwh=threshold,
         price_models=dict(found.price_models),
         carbon_models=dict(found.carbon_models),
@@ -91,6 +96,9 @@ def told(
     return replace(passed(region), record=found.record), forecast
 
 
-def _quantiles(rows: Array) -> Quantiles:
-    p10, p50, p90 = (tuple(row.tolist()) for row in rows)
+def _quantiles(rows: Array, exact: int = 0) -> Quantiles:
+    """What is forecast in so many decimals, the first `exact` steps as they were published."""
+    rounded = np.round(rows, DECIMALS)
+    rounded[:, :exact] = rows[:, :exact]
+    p10, p50, p90 = (tuple(row.tolist()) for row in rounded)
     return Quantiles(p10=p10, p50=p50, p90=p90)

@@ -1,4 +1,4 @@
-"""Another forecast, believed signal by signal while it comes nearer than the outlook's own. Pure."""
+"""Another forecast, believed for each signal, near and far, while it comes nearer than the outlook's own. Pure."""
 
 from dataclasses import dataclass, field
 
@@ -16,7 +16,11 @@ SIGNALS = PRICE, CARBON = range(2)
 WEIGHT = 0.1
 """Of the newest comparison in the mean errors."""
 FEWEST_COMPARISONS = 6
-"""Before any of it is believed: of four hours each that is a day."""
+"""Before any of it is believed: one begins every four hours, so near by it takes a day."""
+NEAR_SECONDS = 4 * 3_600
+FAR_SECONDS = 24 * 3_600
+SPANS = NEAR, FAR = range(2)
+"""How good it is in the next four hours says little of how good it is in the twenty after them."""
 Z_OF_P90 = 1.2816
 """Standard deviations of a normal distribution up to its 90 % quantile."""
 
@@ -30,6 +34,8 @@ class _Comparison:
     own: Floats
     sums: Floats = field(init=False)
     counts: Floats = field(init=False)
+    learned: int = 0
+    """How many spans of it have been learned from."""
 
     def __post_init__(self) -> None:
         self.sums, self.counts = np.zeros_like(self.own), np.zeros_like(self.own)
@@ -41,11 +47,13 @@ class SecondOpinion:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._stage_seconds = clock.stage * clock.step_seconds
+        self._near = max(1, NEAR_SECONDS // self._stage_seconds)
+        self._far = max(self._near, FAR_SECONDS // self._stage_seconds)
         self._forecast: GridForecast | None = None
-        self._comparison: _Comparison | None = None
-        self._errors = np.zeros((2, 2))
-        """Mean absolute errors, theirs and the outlook's, of each signal."""
-        self._comparisons = 0
+        self._running: list[_Comparison] = []
+        self._errors = np.zeros((2, len(SIGNALS), len(SPANS)))
+        """Mean absolute errors, theirs and the outlook's, of each signal in each span."""
+        self._comparisons = [0 for _ in SPANS]
 
     def hear(self, forecast: GridForecast, own: tuple[Floats, Floats], now: int) -> None:
         """Take a forecast in; a degraded one, or one in other steps, counts as none.
@@ -57,43 +65,47 @@ class SecondOpinion:
         """
         fits = not forecast.degraded and self._stage_seconds % forecast.step_seconds == 0
         self._forecast = forecast if fits else None
-        if self._comparison is not None or not fits:
+        origin = now + self._clock.step_seconds
+        if not fits or (self._running and origin < self._running[-1].origin + self._near * self._stage_seconds):
             return
         theirs = [self._stages(signal, 0.0, now) for signal in SIGNALS]
-        count = min(theirs[PRICE].size, own[PRICE].size)
+        count = min(theirs[PRICE].size, own[PRICE].size, self._far)
         if count:
-            self._comparison = _Comparison(
-                origin=now + self._clock.step_seconds,
-                theirs=np.array([one[:count] for one in theirs]),
-                own=np.array([one[:count] for one in own]),
+            self._running.append(
+                _Comparison(
+                    origin=origin,
+                    theirs=np.array([one[:count] for one in theirs]),
+                    own=np.array([one[:count] for one in own]),
+                )
             )
 
     def settle(self, start: int, values: tuple[float | None, float | None]) -> None:
         """Compare with what has come: price and carbon intensity of the interval at `start`, None where not known."""
-        comparison = self._comparison
-        if comparison is None:
-            return
-        stages = comparison.own.shape[1]
-        at = (start - comparison.origin) // self._stage_seconds
-        if 0 <= at < stages:
-            for signal, value in enumerate(values):
-                if value is not None:
-                    comparison.sums[signal, at] += value
-                    comparison.counts[signal, at] += 1
-        if start + self._clock.step_seconds >= comparison.origin + stages * self._stage_seconds:
-            self._comparison = None
-            self._learn(comparison)
+        for comparison in self._running:
+            stages = comparison.own.shape[1]
+            at = (start - comparison.origin) // self._stage_seconds
+            if 0 <= at < stages:
+                for signal, value in enumerate(values):
+                    if value is not None:
+                        comparison.sums[signal, at] += value
+                        comparison.counts[signal, at] += 1
+            ends = start + self._clock.step_seconds
+            for span, until in enumerate((min(self._near, stages), stages)):
+                if comparison.learned == span and ends >= comparison.origin + until * self._stage_seconds:
+                    comparison.learned += 1
+                    self._learn(comparison, span, slice(self._near if span == FAR else 0, until))
+        self._running = [comparison for comparison in self._running if comparison.learned < len(SPANS)]
 
-    def _learn(self, comparison: _Comparison) -> None:
-        known = comparison.counts > 0
+    def _learn(self, comparison: _Comparison, span: int, which: slice) -> None:
+        known = comparison.counts[:, which] > 0
         if not known.any(axis=1).all():
             return
-        came = comparison.sums / np.maximum(comparison.counts, 1)
-        for who, said in enumerate((comparison.theirs, comparison.own)):
+        came = comparison.sums[:, which] / np.maximum(comparison.counts[:, which], 1)
+        for who, said in enumerate((comparison.theirs[:, which], comparison.own[:, which])):
             missed = np.where(known, np.abs(said - came), 0.0).sum(axis=1) / known.sum(axis=1)
-            weight = WEIGHT if self._comparisons else 1.0
-            self._errors[who] += weight * (missed - self._errors[who])
-        self._comparisons += 1
+            weight = WEIGHT if self._comparisons[span] else 1.0
+            self._errors[who, :, span] += weight * (missed - self._errors[who, :, span])
+        self._comparisons[span] += 1
 
     def improve(self, prices: Floats, carbon: Floats, nodes: Floats, now: int, known: int) -> None:
         """Put what is believed in the place of the first stages, but for prices that are known.
@@ -105,16 +117,18 @@ class SecondOpinion:
             now: unix seconds at the start of the newest interval heard.
             known: how many stages have published prices.
         """
-        if self._comparisons < FEWEST_COMPARISONS:
-            return
-        believed = self._errors[0] < self._errors[1]
-        if believed[PRICE]:
-            for number, z in enumerate(nodes):
-                theirs = self._stages(PRICE, float(z) / Z_OF_P90, now)[: prices.shape[0]]
-                prices[known : theirs.size, number] = theirs[known:]
-        if believed[CARBON]:
-            theirs = self._stages(CARBON, 0.0, now)[: carbon.size]
-            carbon[: theirs.size] = np.maximum(theirs, 0.0)
+        for span, (since, until) in enumerate(((0, self._near), (self._near, self._far))):
+            if self._comparisons[span] < FEWEST_COMPARISONS:
+                continue
+            believed = self._errors[0, :, span] < self._errors[1, :, span]
+            if believed[PRICE]:
+                for number, z in enumerate(nodes):
+                    theirs = self._stages(PRICE, float(z) / Z_OF_P90, now)[: min(until, prices.shape[0])]
+                    first = max(known, since)
+                    prices[first : theirs.size, number] = theirs[first:]
+            if believed[CARBON]:
+                theirs = self._stages(CARBON, 0.0, now)[: min(until, carbon.size)]
+                carbon[since : theirs.size] = np.maximum(theirs[since:], 0.0)
 
     def _stages(self, signal: int, tilt: float, now: int) -> Floats:
         """Means of whole stages after the interval at `now`, from p10 (tilt -1) over p50 (0) to p90 (1) and beyond."""
