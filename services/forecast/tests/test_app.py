@@ -70,7 +70,7 @@ async def test_a_backlog_is_caught_up_and_only_its_newest_tick_forecast(bus, day
     assert by_origin(forecasts) == [backlog[-1].interval_end, new[-1].interval_end]
     assert not forecasts[0].degraded
     assert len(forecasts[0].price_usd_per_mwh.p50) == 288
-    assert set(forecasts[0].price_models) == {"direct", "persistence", "seasonal-naive"}
+    assert set(forecasts[0].price_models) == {"direct", "autoreg", "persistence", "seasonal-naive"}
     assert "caiso: caught up, 479 forecasts skipped" in caplog.text
 
 

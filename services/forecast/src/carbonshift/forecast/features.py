@@ -1,7 +1,7 @@
 """What the past of two signals says about one value ahead, as the columns of a regression. Pure."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -54,11 +54,7 @@ class Calendar:
     def __init__(self, start: int, size: int, step_seconds: int, time_zone: str) -> None:
         """Those of `size` intervals, the first of which starts at the Unix second `start`."""
         seconds = start + step_seconds * np.arange(size)
-        hours, of_which = np.unique(seconds // HOUR_SECONDS, return_inverse=True)
-        zone = ZoneInfo(time_zone)
-        moments = (datetime.fromtimestamp(int(hour) * HOUR_SECONDS, UTC).astimezone(zone) for hour in hours)
-        offsets = np.array([(moment.utcoffset() or moment - moment).total_seconds() for moment in moments])
-        local = seconds + offsets[of_which]
+        local = seconds + _offsets_seconds(seconds, ZoneInfo(time_zone))
         self.angle: Array = 2 * np.pi * (local % DAY_SECONDS) / DAY_SECONDS
         """Of the shape (size,)."""
         self.weekend: Array = ((local // DAY_SECONDS + 3) % WEEK_DAYS >= SATURDAY).astype(np.float64)
@@ -161,3 +157,20 @@ class Features:
 
 def _sums(values: Array) -> Array:
     return np.concatenate(([0.0], np.cumsum(values)))
+
+
+def _offsets_seconds(seconds: Numbers, zone: ZoneInfo) -> Array:
+    """How far the local clock is ahead of UTC at each Unix second: asked by the day, by the hour on one of change."""
+
+    def looked_up(moments: Numbers, length: int) -> Array:
+        of_moments = (datetime.fromtimestamp(int(moment) * length, UTC).astimezone(zone) for moment in moments)
+        return np.array([(one.utcoffset() or timedelta(0)).total_seconds() for one in of_moments])
+
+    days, of_which = np.unique(seconds // DAY_SECONDS, return_inverse=True)
+    begin, end = looked_up(days, DAY_SECONDS), looked_up(days + 1, DAY_SECONDS)
+    offsets = begin[of_which]
+    changes = (begin != end)[of_which]
+    hours, of_which_hour = np.unique(seconds[changes] // HOUR_SECONDS, return_inverse=True)
+    if hours.size:
+        offsets[changes] = looked_up(hours, HOUR_SECONDS)[of_which_hour]
+    return offsets

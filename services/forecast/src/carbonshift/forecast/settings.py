@@ -30,7 +30,7 @@ class ForecastSettings(Settings):
     service: ClassVar[str] = "forecast"
 
     forecasters: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=("direct", "persistence", "seasonal-naive", "day-ahead"), min_length=1
+        default=("direct", "autoreg", "persistence", "seasonal-naive", "day-ahead"), min_length=1
     )
     """Which of the installed forecasters predict, with commas; the first is trusted most until there is evidence."""
     history_seconds: PositiveFloat = 56 * 86_400.0

@@ -21,6 +21,8 @@ LONG_LAGS_SECONDS = (1_800, 3_600, 7_200)
 MOST_HARMONICS = 6
 STEPS_PER_HARMONIC = 8
 """A day of fewer steps has fewer harmonics: hourly steps have three."""
+WINDOW_SECONDS = 14 * DAY_SECONDS
+"""Of a longer history the end: cycles and levels of a season before are no longer true."""
 SHORTEST_SECONDS = 2 * DAY_SECONDS
 """One day alone cannot tell a daily cycle from chance."""
 ROWS_PER_PARAMETER = 4
@@ -92,6 +94,7 @@ class _Shape:
 
 
 def _futures(signal: str, values: Array, history: History, steps: int) -> _Futures:
+    values = values[-(WINDOW_SECONDS // history.step_seconds) :]
     known = ~np.isnan(values)
     if not known.any():
         raise NoSignalError(f"of {signal} nothing is known", "see which source stopped: its ticks carry no value")
