@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from carbonshift.forecast.scenarios import bands, exceedance, persistence
-from carbonshift.forecast.spike import spike_threshold
 
 values = arrays(float, st.integers(1, 60), elements=st.floats(-1e4, 1e4))
 steps = st.integers(1, 50)
@@ -43,7 +42,3 @@ def test_a_value_moves_as_it_has_moved():
 
 def test_a_step_out_of_reach_takes_the_longest_move_there_is():
     assert bands(persistence(np.array([1.0, 3.0]), 3)).p50 == pytest.approx(np.array([5.0, 5.0, 5.0]))
-
-
-def test_a_spike_is_what_one_price_in_twenty_exceeds():
-    assert spike_threshold(np.append(np.arange(101, dtype=float), np.nan)) == pytest.approx(95.0)

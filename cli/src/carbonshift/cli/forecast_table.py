@@ -70,7 +70,7 @@ def _spikes(models: Mapping[str, Row]) -> Table:
     leads = list(next(iter(models.values()))["spikes"]["by_lead"])
     of_leads = [column for lead in leads for column in (f"PR {int(lead) // 60}h", "ratio")]
     table = _table(
-        "price spikes (above the 95 % quantile of the history), time", (*of_leads, "Brier", "s", "p99 s", "degr.")
+        "price spikes (above the 95 % quantile of 28 days), time", (*of_leads, "Brier", "s", "p99 s", "degr.")
     )
     for name, model in models.items():
         spikes, seconds = model["spikes"], model["seconds"]

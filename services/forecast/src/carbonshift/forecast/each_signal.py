@@ -47,7 +47,7 @@ def outlook(history: History, steps: int, price: Tell, carbon: Tell) -> Outlook:
         found[signal] = tell(values, history, steps) or _stand_in(whole, steps)
     known = ~np.isnan(np.stack((history.price_usd_per_mwh, history.carbon_g_per_kwh)))
     age_seconds = int(known[:, ::-1].argmax(axis=1).max()) * history.step_seconds
-    threshold = spike_threshold(history.price_usd_per_mwh)
+    threshold = spike_threshold(history)
     futures, said = found["price"].futures, found["carbon"].bands
     says = ~np.isnan(futures)
     return Outlook(

@@ -2,18 +2,26 @@
 
 import numpy as np
 
-from carbonshift.forecast.forecaster import Array
+from carbonshift.forecast.forecaster import History
 
 __all__ = ["spike_threshold"]
 
 SPIKE_QUANTILE = 0.95
+TRAILING_SECONDS = 28 * 86_400
+"""Of a longer history no more: what was dear in another season is not what is dear now."""
 
 
-def spike_threshold(prices_usd_per_mwh: Array) -> float:
-    """The price that 95 % of the known ones do not exceed, in USD/MWh: any above it is a spike.
+def spike_threshold(history: History) -> float:
+    """The price that 95 % of the known ones of the last 28 days do not exceed, in USD/MWh: any above it is a spike.
+
+    Where none of these days is known, those before them stand in.
 
     Args:
-        prices_usd_per_mwh: shape (n,), at least one not NaN.
+        history: with at least one known price.
     Source: quantile type 7 of Hyndman and Fan (1996), numpy's default.
     """
-    return float(np.quantile(prices_usd_per_mwh[~np.isnan(prices_usd_per_mwh)], SPIKE_QUANTILE))
+    prices = history.price_usd_per_mwh
+    trailing = prices[-max(1, TRAILING_SECONDS // history.step_seconds) :]
+    if np.isnan(trailing).all():
+        trailing = prices
+    return float(np.quantile(trailing[~np.isnan(trailing)], SPIKE_QUANTILE))

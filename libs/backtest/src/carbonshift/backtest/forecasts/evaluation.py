@@ -108,7 +108,7 @@ def evaluation(recording: Recorded, settings: ForecastSettings, options: Options
 
 def _thresholds(heard: Hearing, rolling: Rolling) -> np.ndarray[Any, np.dtype[np.float64]]:
     histories = (heard.history(int(at), rolling.window, rolling.steps, day_ahead=False) for at in rolling.origins)
-    return np.array([spike_threshold(history.price_usd_per_mwh) for history in histories])
+    return np.array([spike_threshold(history) for history in histories])
 
 
 def _plain(value: Any) -> Any:

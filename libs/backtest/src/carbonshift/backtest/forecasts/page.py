@@ -18,11 +18,11 @@ Tape = Mapping[str, Any]
 SIGNALS = {"price": "$/MWh", "carbon": "g/kWh"}
 LEAST_P = 1e-3
 MEANINGS = """\
-- Every forecast is made from what the service would have known then: a history (28 days unless set) of ticks as
+- Every forecast is made from what the service would have known then: a history (56 days unless set) of ticks as
   ingest tells them, doubtful values left out, corrections only once they were told. What came is what the tape says;
   what it lacks is left out.
 - The two baselines are `persistence`, which holds the last value, and `seasonal-naive`, which repeats the value of 24
-  hours before. Their quantiles are conformal: ranks of the errors that they made over the history.
+  hours before. Their quantiles are conformal: ranks of the errors that they made over the last 28 days.
 - rMAE is the mean absolute error of p50 over that of seasonal-naive on the same steps: below 1 is better.
 - Pinball is the quantile loss, the mean over p10, p50 and p90; its ratio is to the better of the two baselines.
 - Coverage is the share of values from p10 to p90: 80 % is right, less is overconfident, more is vague.
@@ -30,9 +30,9 @@ MEANINGS = """\
 - p is that of a Diebold-Mariano test by pinball loss, over the origins in their order, with the long-run variance of
   Newey and West over at least as many lags as horizons overlap, and the correction of Harvey, Leybourne and Newbold
   (1997): once against seasonal-naive, once against the best of all other models, which is chosen with hindsight.
-- A spike is a price above the 95 % quantile of the history. PR is the average precision of the probability said at the
-  step that ends one hour, or four, after the origin; its ratio is to the better baseline's. Brier is the mean squared
-  error of that probability over all steps.
+- A spike is a price above the 95 % quantile of the last 28 days. PR is the average precision of the probability said
+  at the step that ends one hour, or four, after the origin; its ratio is to the better baseline's. Brier is the mean
+  squared error of that probability over all steps.
 - Slow models see fewer origins. Each is set against the baselines from its own origins; the column says how many.
 - Seconds are of one forecast of both signals, on the machine that made the results and under its load.
 """

@@ -53,7 +53,7 @@ class AutoRegForecaster:
         """See Forecaster."""
         price = _futures("price", history.price_usd_per_mwh, history, steps)
         carbon = _futures("carbon", history.carbon_g_per_kwh, history, steps)
-        threshold = spike_threshold(history.price_usd_per_mwh)
+        threshold = spike_threshold(history)
         return Outlook(
             price_usd_per_mwh=bands(price.scenarios),
             carbon_g_per_kwh=bands(np.maximum(carbon.scenarios, 0.0)),
