@@ -18,10 +18,10 @@ SMALL = ("--models", "autoreg", "--every", "11", "--jobs", "1")
 
 @pytest.fixture
 def tape(tmp_path):
-    """Forty days with a cycle of the day, and a wobble that no rule repeats."""
+    """Seventy days with a cycle of the day, and a wobble that no rule repeats."""
     path = tmp_path / "made.csv"
     lines = ["time_utc,price_usd_per_mwh,carbon_g_per_kwh"]
-    for hour in range(24 * 40):
+    for hour in range(24 * 70):
         moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=hour)
         price = 40 + 15 * math.sin(hour * math.pi / 12) + 5 * math.sin(hour * hour)
         lines.append(f"{moment:%Y-%m-%dT%H:%M:%SZ},{price:.3f},{300 + 2 * price:.3f}")
@@ -45,7 +45,7 @@ def test_it_tells_writes_and_draws(carbonshift, tape, tmp_path):
     document = json.loads(data.read_text())
     assert document["command"].startswith("carbonshift forecast evaluate")
     (section,) = document["tapes"]
-    assert set(section["models"]) == {"autoreg", "persistence", "seasonal-naive"}
+    assert set(section["models"]) == {"autoreg", "blend", "persistence", "seasonal-naive"}
     assert section["models"]["autoreg"]["price"]["rmae"] < 1.0
     assert picture.read_text().startswith("<?xml")
     for name in section["models"]:
@@ -69,8 +69,8 @@ def test_the_same_command_gives_the_same_figures_however_many_work(carbonshift, 
     [
         (("--models", "hope"), ("--models 'hope'", "seasonal-naive")),
         (("--from", "soon"), ("--from 'soon'", "2026-01-31")),
-        (("--to", "2026-01-20"), ("28 days of history", "a longer tape")),
-        (("--horizon", "168", "--from", "2026-02-08"), ("168 h of it ahead", "a longer tape")),
+        (("--to", "2026-02-20"), ("56 days of history", "a longer tape")),
+        (("--horizon", "168", "--from", "2026-03-08"), ("168 h of it ahead", "a longer tape")),
         (("--json", "nowhere/out.json"), ("no folder nowhere", "a folder that exists")),
         (("--plot", "out.pdf"), ("--plot out.pdf", ".svg or .png")),
         (("--plot", "."), ("is a folder", "name a file")),
@@ -83,7 +83,7 @@ def test_bad_input_is_told_in_one_line(carbonshift, tape, arguments, words):
 def test_a_bad_tape_is_told_in_one_line(carbonshift, tape, tmp_path):
     one_line(carbonshift("forecast", "evaluate", tmp_path / "none.csv"), "none.csv")
     tape.write_text("\n".join(tape.read_text().splitlines()[:200]) + "\n")
-    one_line(carbonshift("forecast", "evaluate", tape, *SMALL), "28 days of history", "a longer tape")
+    one_line(carbonshift("forecast", "evaluate", tape, *SMALL), "56 days of history", "a longer tape")
 
 
 def test_what_is_read_is_not_overwritten(carbonshift, tape):
@@ -117,3 +117,14 @@ def _spent(pid):
     """Seconds of processor time of all its children."""
     fields = [Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split() for child in _children(pid)]
     return sum(int(each[11]) + int(each[12]) for each in fields) / os.sysconf("SC_CLK_TCK")
+
+
+def test_what_a_model_proposed_is_evaluated_from_its_journal_and_asks_nobody(carbonshift, tape, tmp_path):
+    """With answers to nothing that is asked it proposes nothing, and says so; without a key there is nobody to ask."""
+    one_line(carbonshift("forecast", "evaluate", tape, *SMALL, "--propose"), "--propose", "OPENAI_API_KEY")
+    journal = tmp_path / "openai.jsonl"
+    journal.write_text("")
+    result = carbonshift("forecast", "evaluate", tape, *SMALL, "--propose", CARBONSHIFT_OPENAI_ANSWERS=str(journal))
+    assert result.returncode == 0, result.stderr
+    assert "gpt-4.1 proposes nothing" in result.stderr
+    assert "gpt-4.1" not in result.stdout

@@ -112,7 +112,7 @@ def forecaster(request):
     return made(request.param)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(past=histories(), steps=st.integers(1, 60))
 def test_whatever_the_past_the_outlook_is_whole(forecaster, past, steps):
     keeps_its_word(forecaster, past, steps)

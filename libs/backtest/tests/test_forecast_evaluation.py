@@ -208,7 +208,12 @@ def section(tmp_path_factory):
         models=chosen("day-ahead,theta", day_ahead=True), horizon_seconds=4 * 3_600.0, day_ahead=True, jobs=2
     )
     told = []
-    found = evaluation(recording, ForecastSettings(), options, lambda model, share: told.append((model, share)))
+    found = evaluation(
+        recording,
+        ForecastSettings(history_seconds=28 * 86_400.0),
+        options,
+        lambda model, share: told.append((model, share)),
+    )
     assert told[-1][1] == 1.0
     assert {model for model, _ in told} == {*BASELINES, "day-ahead", "theta"}
     return found

@@ -52,7 +52,7 @@ while not os.path.exists(sys.argv[1]):
 """
 
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 HEARD = {kind.address.rpartition(".")[2]: kind for kind in (WorkerEvent, WorkerTelemetry, EnergyUse)}
 
 E = TypeVar("E", bound=Event)

@@ -20,6 +20,7 @@ from carbonshift.cli.progress_bar import progress_bar
 from carbonshift.cli.written import can_write, write_json, write_whole
 from carbonshift.common.errors import InputError
 from carbonshift.common.tape import open_tape
+from carbonshift.forecast.proposer import Proposer
 from carbonshift.forecast.settings import ForecastSettings
 from carbonshift.ingest.bundled import find_tape
 
@@ -53,12 +54,20 @@ def evaluate(
     day_ahead: Annotated[
         bool, typer.Option("--day-ahead/--no-day-ahead", help="Whether the models hear published day-ahead prices.")
     ] = False,
+    propose: Annotated[
+        bool,
+        typer.Option(
+            "--propose",
+            help="Ask the language model too: for money and within its budget, or CARBONSHIFT_OPENAI_ANSWERS.",
+        ),
+    ] = False,
     jobs: Annotated[int | None, typer.Option(min=1, max=1_024, help="Worker processes; by default one a core.")] = None,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write every figure.")] = None,
     plot_path: Annotated[Path | None, typer.Option("--plot", help="Draw the figures (.svg or .png).")] = None,
     skip_bad: SkipBad = False,
 ) -> None:
     """Set every forecaster against persistence and the day before, from the same origins of recorded grids."""
+    settings = ForecastSettings.load()
     options = Options(
         models=chosen(models, day_ahead=day_ahead),
         horizon_seconds=horizon * HOUR_SECONDS,
@@ -68,6 +77,7 @@ def evaluate(
         end=to_moment("--to", end),
         day_ahead=day_ahead,
         jobs=jobs or len(os.sched_getaffinity(0)),
+        proposer=_proposer(settings) if propose else None,
     )
     opened = [open_tape(find_tape(tape), skip_bad=skip_bad) for tape in tapes]
     taken = {tape.path.resolve() for tape in opened}
@@ -77,7 +87,6 @@ def evaluate(
             taken.add(path.resolve())
     if plot_path and plot_path.suffix not in PLOTS:
         raise InputError(f"--plot {plot_path}: not a picture by its name", f"a picture ends in {' or '.join(PLOTS)}")
-    settings = ForecastSettings.load()
     sections: list[dict[str, Any]] = []
     for tape in opened:
         report_skipped(tape)
@@ -97,3 +106,10 @@ def evaluate(
 
         write_whole("--plot", plot_path, plot(document, plot_path.suffix.removeprefix(".")))
         console.print(f"plot: {plot_path}", soft_wrap=True, markup=False)
+
+
+def _proposer(settings: ForecastSettings) -> Proposer:
+    proposer = Proposer.of(settings)
+    if proposer is None:
+        raise InputError("--propose: there is nobody to ask", "set OPENAI_API_KEY, or CARBONSHIFT_OPENAI_ANSWERS")
+    return proposer

@@ -1,24 +1,35 @@
 """The forecast that the service would have published, out of what its models said from each origin of a tape. Pure."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from carbonshift.backtest.forecasts.hearing import Hearing
 from carbonshift.backtest.forecasts.rolling import Run
-from carbonshift.forecast.forecaster import Array, Bands, Outlook
-from carbonshift.forecast.opinion import CARBON, PRICE, SPIKE
+from carbonshift.forecast.forecaster import Array, Bands, History, Outlook
+from carbonshift.forecast.opinion import SIGNALS, Opinion, opinion_of
 from carbonshift.forecast.panel import verdict
 from carbonshift.forecast.record import BLEND, Record
 
-__all__ = ["blended_run"]
+__all__ = ["Propose", "blended_runs"]
+
+Propose = Callable[[History, Outlook], Outlook | None]
+"""What somebody proposes who is shown the outlook of the model that is trusted first; None where it is nothing."""
 
 
-def blended_run(
-    heard: Hearing, window: int, runs: Mapping[str, Run], thresholds_usd_per_mwh: Array, *, day_ahead: bool
-) -> Run:
-    """The service's own step from origin to origin; its seconds are those of the models and its own together.
+def blended_runs(
+    heard: Hearing,
+    window: int,
+    runs: Mapping[str, Run],
+    thresholds_usd_per_mwh: Array,
+    *,
+    day_ahead: bool,
+    proposer: tuple[str, Propose] | None = None,
+) -> dict[str, Run]:
+    """The service's own step from origin to origin, and what was proposed, where anything was.
+
+    The seconds of the service's are those of its models and its own together.
 
     Args:
         heard: the tape.
@@ -26,31 +37,56 @@ def blended_run(
         runs: of the service's models, the one to trust first in front, all from the same origins.
         thresholds_usd_per_mwh: above which a price is a spike, of the shape (origins,).
         day_ahead: whether published prices are heard.
+        proposer: its name, and whom to ask.
     """
     origins = next(iter(runs.values())).origins
     steps = next(iter(runs.values())).spike_probability.shape[1]
-    said = {PRICE: np.empty((origins.size, 3, steps)), CARBON: np.empty((origins.size, 3, steps))}
-    spike, seconds = np.empty((origins.size, steps)), np.empty(origins.size)
-    degraded = np.empty(origins.size, dtype=np.bool_)
+    blend, proposals = _Gathered(BLEND), _Gathered(proposer[0] if proposer else "")
     record = Record()
     for at, origin in enumerate(origins):
         history = heard.history(int(origin), window, steps, day_ahead=day_ahead)
         outlooks = {model: _outlook(run, at, float(thresholds_usd_per_mwh[at])) for model, run in runs.items()}
         began = time.perf_counter()
-        found = verdict(record, history, outlooks, {})
-        seconds[at] = time.perf_counter() - began + sum(run.seconds[at] for run in runs.values())
-        record, degraded[at], spike[at] = found.record, found.degraded, found.said[SPIKE][0]
-        for signal, rows in said.items():
-            rows[at] = found.said[signal]
-    return Run(
-        model=BLEND,
-        origins=origins,
-        price_usd_per_mwh=_bands(said[PRICE]),
-        carbon_g_per_kwh=_bands(said[CARBON]),
-        spike_probability=spike,
-        seconds=seconds,
-        degraded=degraded,
-    )
+        more = {}
+        baseline = next(iter(outlooks.values()))
+        proposal = proposer[1](history, baseline) if proposer and not baseline.degraded else None
+        if proposal is not None:
+            more[proposals.model] = opinion_of(proposal)
+            proposals.add(origin, more[proposals.model], time.perf_counter() - began, degraded=False)
+        found = verdict(record, history, outlooks, more)
+        record = found.record
+        seconds = time.perf_counter() - began + sum(float(run.seconds[at]) for run in runs.values())
+        blend.add(origin, found.said, seconds, degraded=found.degraded)
+    return {gathered.model: gathered.run() for gathered in (blend, proposals) if gathered.origins}
+
+
+class _Gathered:
+    """One model's forecasts, origin by origin."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self.origins: list[int] = []
+        self._said: list[Opinion] = []
+        self._seconds: list[float] = []
+        self._degraded: list[bool] = []
+
+    def add(self, origin: int, said: Opinion, seconds: float, *, degraded: bool) -> None:
+        self.origins.append(origin)
+        self._said.append(said)
+        self._seconds.append(seconds)
+        self._degraded.append(degraded)
+
+    def run(self) -> Run:
+        price, carbon, spike = (np.stack([said[signal] for said in self._said]) for signal in SIGNALS)
+        return Run(
+            model=self.model,
+            origins=np.array(self.origins, dtype=np.int64),
+            price_usd_per_mwh=_bands(price),
+            carbon_g_per_kwh=_bands(carbon),
+            spike_probability=spike[:, 0],
+            seconds=np.array(self._seconds),
+            degraded=np.array(self._degraded, dtype=np.bool_),
+        )
 
 
 def _outlook(run: Run, at: int, threshold_usd_per_mwh: float) -> Outlook:

@@ -1,14 +1,16 @@
 """The evaluation of all models on one tape, as plain data."""
 
+import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
-from carbonshift.backtest.forecasts.blending import blended_run
+from carbonshift.backtest.forecasts.blending import Propose, blended_runs
 from carbonshift.backtest.forecasts.figures import SIGNALS, Judged, figures_of
 from carbonshift.backtest.forecasts.hearing import Hearing, hearing
 from carbonshift.backtest.forecasts.models import is_slow
@@ -16,7 +18,8 @@ from carbonshift.backtest.forecasts.origins import Rolling, origins_of
 from carbonshift.backtest.forecasts.rolling import Progress, rolled
 from carbonshift.backtest.recorded import Recorded
 from carbonshift.common.events import rfc3339
-from carbonshift.forecast.record import BLEND
+from carbonshift.forecast.forecaster import History, Outlook
+from carbonshift.forecast.proposer import Proposer
 from carbonshift.forecast.settings import ForecastSettings
 from carbonshift.forecast.spike import spike_threshold
 
@@ -40,6 +43,8 @@ class Options:
     day_ahead: bool = False
     """Whether the models hear published prices."""
     jobs: int = 1
+    proposer: Proposer | None = None
+    """Is asked from each origin from which the service would ask."""
 
 
 def evaluation(recording: Recorded, settings: ForecastSettings, options: Options, progress: Progress) -> dict[str, Any]:
@@ -70,7 +75,8 @@ def evaluation(recording: Recorded, settings: ForecastSettings, options: Options
     thresholds = _thresholds(heard, rolling)
     own = {model: runs[model] for model in settings.forecasters if model in runs and not is_slow(model)}
     if len(own) > 1:
-        runs[BLEND] = blended_run(heard, rolling.window, own, thresholds, day_ahead=options.day_ahead)
+        with _proposing(options, recording) as proposer:
+            runs |= blended_runs(heard, rolling.window, own, thresholds, day_ahead=options.day_ahead, proposer=proposer)
     ahead = rolling.origins[:, None] + np.arange(rolling.steps)
     judged = Judged(
         step_seconds=heard.step_seconds,
@@ -118,3 +124,22 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_plain(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@contextmanager
+def _proposing(options: Options, recording: Recorded) -> Iterator[tuple[str, Propose] | None]:
+    """Whom to ask, as the service does."""
+    proposer = options.proposer
+    if proposer is None:
+        yield None
+        return
+    sidecar = recording.tape.sidecar
+    with asyncio.Runner() as runner:
+
+        def propose(history: History, baseline: Outlook) -> Outlook | None:
+            return runner.run(proposer.propose(sidecar.region, history, baseline, sidecar.carbon_basis))
+
+        try:
+            yield proposer.name, propose
+        finally:
+            runner.run(proposer.close())
