@@ -31,6 +31,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/eco_pulse_year.py
 	$(BIN)/python benchmarks/plan_many.py
 	$(BIN)/python benchmarks/planner_year.py
+	$(BIN)/python benchmarks/forecast_origin.py
 	$(BIN)/python benchmarks/limit_latency.py
 	$(BIN)/python benchmarks/agent_at_rest.py
 	$(BIN)/python benchmarks/hook_overhead.py
