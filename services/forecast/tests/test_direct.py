@@ -98,6 +98,13 @@ def test_the_further_ahead_the_wider():
     assert width[0] < 0.6 * width[15] < width[31]
 
 
+def test_a_price_that_leaps_upwards_has_its_spread_there():
+    """Of an exponential distribution p90 lies nearly three times as far from the middle as p10."""
+    price = 40 + 5 * np.random.default_rng(0).exponential(size=12 * 96)
+    bands = predict(history(price), 16).price_usd_per_mwh
+    assert ((bands.p90 - bands.p50) > 1.5 * (bands.p50 - bands.p10)).all()
+
+
 def test_what_of_the_future_exceeds_the_threshold_is_the_chance_of_a_spike():
     price = cycle(12, noise=1.0)
     said = predict(history(price), 96)
