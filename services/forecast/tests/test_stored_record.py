@@ -106,7 +106,7 @@ def test_a_record_cut_short_is_refused():
             from_bytes(content[:size])
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_a_record_that_rotted_is_refused_or_read_and_nothing_else(data):
     content = bytearray(to_bytes(made(claims=1)))
