@@ -1,49 +1,67 @@
-"""How well a model has done."""
-
-from datetime import UTC, datetime
+"""How well each model has done, as it is told."""
 
 import numpy as np
 import pytest
 
-from carbonshift.forecast.forecaster import History
-from carbonshift.forecast.skill import Claim, recent_mae, still_counted
+from carbonshift.common.events import ForecastSkill
+from carbonshift.forecast.opinion import CARBON, PRICE, SIGNALS, SPIKE
+from carbonshift.forecast.record import BLEND, COUNT, COVERED, LOSS, MISSED, REGRET, SUMS_SHAPE, Record
+from carbonshift.forecast.skill import skill
 
-STEP = 300
-START = 1_767_225_600
-
-
-def history(*prices):
-    values = np.array(prices, dtype=float)
-    origin = datetime.fromtimestamp(START + STEP * values.size, UTC)
-    return History(origin=origin, step_seconds=STEP, price_usd_per_mwh=values, carbon_g_per_kwh=values)
-
-
-def claim(at, *p50, model="autoreg"):
-    return Claim(model=model, origin=START + STEP * at, p50_usd_per_mwh=np.array(p50, dtype=float))
-
-
-def test_the_error_is_that_of_the_steps_meant():
-    assert recent_mae((claim(1, 20.0, 35.0),), history(10, 20, 30, 40)) == {"autoreg": pytest.approx(2.5)}
+NOTHING = {
+    "price_mae_usd_per_mwh": None,
+    "price_pinball_usd_per_mwh": None,
+    "price_coverage": None,
+    "carbon_mae_g_per_kwh": None,
+    "carbon_pinball_g_per_kwh": None,
+    "carbon_coverage": None,
+    "spike_brier": None,
+}
 
 
-def test_a_forecast_counts_once_its_every_step_has_passed():
-    assert recent_mae((claim(3, 40.0, 50.0),), history(10, 20, 30, 40)) == {}
+def sums(**fields):
+    """Of a signal each: pinball loss, absolute error, covered, regret and count of two blocks."""
+    found = np.zeros(SUMS_SHAPE)
+    for signal, (first, last) in fields.items():
+        for block, values in ((0, first), (-1, last)):
+            found[SIGNALS.index(signal), block, [LOSS, MISSED, COVERED, REGRET, COUNT]] = values
+    return found
 
 
-def test_a_missing_price_judges_nobody():
-    assert recent_mae((claim(1, 0.0, 31.0),), history(10, np.nan, 30)) == {"autoreg": pytest.approx(1.0)}
-    assert recent_mae((claim(1, 0.0),), history(10, np.nan)) == {}
+def test_nobody_has_been_judged_yet():
+    assert skill(Record()) == {}
 
 
-def test_models_are_judged_apart():
-    claims = (claim(0, 11.0), claim(1, 22.0), claim(0, 15.0, model="other"))
-    assert recent_mae(claims, history(10, 20)) == {"autoreg": pytest.approx(1.5), "other": pytest.approx(5.0)}
+def test_each_number_is_a_mean_over_all_that_was_judged():
+    """Of all lead times together: a block in which more was judged counts more."""
+    record = Record(
+        sums={
+            "direct": sums(
+                **{
+                    PRICE: ((3.0, 8.0, 2.0, 99.0, 3.0), (5.0, 12.0, 0.0, 99.0, 1.0)),
+                    CARBON: ((30.0, 80.0, 1.0, 99.0, 1.0), (10.0, 20.0, 0.5, 99.0, 1.0)),
+                    SPIKE: ((0.1, 7.0, 7.0, 99.0, 2.0), (0.2, 7.0, 7.0, 99.0, 1.0)),
+                }
+            )
+        }
+    )
+    (found,) = skill(record).values()
+    assert found.price_pinball_usd_per_mwh == pytest.approx(2.0)
+    assert found.price_mae_usd_per_mwh == pytest.approx(5.0)
+    assert found.price_coverage == pytest.approx(0.5)
+    assert found.carbon_pinball_g_per_kwh == pytest.approx(20.0)
+    assert found.carbon_mae_g_per_kwh == pytest.approx(50.0)
+    assert found.carbon_coverage == pytest.approx(0.75)
+    assert found.spike_brier == pytest.approx(0.1)
 
 
-def test_what_lies_before_the_history_cannot_be_judged():
-    assert recent_mae((claim(-1, 10.0),), history(10, 20)) == {}
+def test_of_what_was_never_judged_nothing_is_told():
+    """A model of carbon alone; one whose every price was published."""
+    found = skill(Record(sums={"provider": sums(**{CARBON: ((2.0, 4.0, 1.0, 0.0, 1.0),) * 2}), BLEND: sums()}))
+    carbon = {"carbon_mae_g_per_kwh": 4.0, "carbon_pinball_g_per_kwh": 2.0, "carbon_coverage": 1.0}
+    assert found == {"provider": ForecastSkill(**NOTHING | carbon), BLEND: ForecastSkill(**NOTHING)}
 
 
-def test_a_claim_is_let_go_a_day_after_it_came_due():
-    old, young, open_ = claim(0, 1.0), claim(2, 1.0), claim(289, 1.0, 2.0)
-    assert still_counted((old, young, open_), history(*range(290))) == (young, open_)
+def test_what_has_faded_is_still_the_same_mean():
+    record = Record(sums={"direct": 1e-6 * sums(**{PRICE: ((3.0, 8.0, 2.0, 1.0, 4.0),) * 2})})
+    assert skill(record)["direct"].price_mae_usd_per_mwh == pytest.approx(2.0)

@@ -89,7 +89,7 @@ class Features:
         target = origins - 1 + lead
         back = target - -(-lead // day) * day
         """The same time of day, as lately as it is known."""
-        earlier = [back - number * day for number in range(self._grid.days - (lead - 1) // day)]
+        earlier = [back - number * day for number in range(max(1, self._grid.days - (lead - 1) // day))]
         columns = [
             self._own[back],
             self._own[np.maximum(back - day, 0)],

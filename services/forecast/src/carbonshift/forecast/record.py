@@ -111,6 +111,8 @@ def learned(record: Record, history: History) -> Record:
     sums = {model: fading * old for model, old in record.sums.items()}
     claims = []
     for claim in record.claims:
+        if claim.step_seconds != history.step_seconds or (now - claim.origin) % claim.step_seconds:
+            continue  # said of another grid: none of its steps is an interval of this one
         passed = int(np.searchsorted(claim.leads, (now - claim.origin) // claim.step_seconds, side="right"))
         if passed > claim.judged:
             _judge(sums, claim, slice(claim.judged, passed), history)

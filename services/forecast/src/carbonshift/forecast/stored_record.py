@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,6 +12,8 @@ from carbonshift.forecast.record import ROWS_SAID, SUMS_SHAPE, Claim, Record
 
 __all__ = ["from_bytes", "to_bytes"]
 
+UNREADABLE = zipfile.BadZipFile, zlib.error, EOFError, KeyError, OverflowError, RuntimeError, TypeError, ValueError
+"""What the libraries raise of bytes that are no whole record; a RuntimeError where they look encrypted."""
 Stored = Mapping[str, NDArray[np.generic]]
 
 
@@ -34,13 +37,13 @@ def from_bytes(content: bytes) -> Record:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             stored = {name: np.asarray(archive[name]) for name in archive.files}
-        count = sum(name.endswith("/head") for name in stored)
+        count = sum(name.removesuffix("/head").isdecimal() for name in stored)
         return Record(
             as_of=int(stored["as_of"]),
             sums=_shaped(stored, "sums/", SUMS_SHAPE),
             claims=tuple(_claim(stored, str(number)) for number in range(count)),
         )
-    except (zipfile.BadZipFile, EOFError, KeyError, TypeError, ValueError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"what is given is no whole record: {error}") from error
 
 

@@ -24,6 +24,8 @@ WEEKS_FOR_A_WEEK = 3
 SHORTEST_DAYS = 4
 ROWS = 2_300
 """To learn from; a longer history is thinned out to about so many."""
+FEWEST_ROWS = 20
+"""Of each lead time: with fewer the ranks of p10 and p90 hang on one error."""
 BEYOND = 0.5
 """How far, in the scaled unit, a future may lie beyond all that the history has seen."""
 
@@ -35,8 +37,9 @@ class DirectForecaster:
     Each past forecast was made by a fit that had not seen it; what those missed by, in widths that grow and shrink
     with the same columns, is the spread. Chosen on recordings of 2021 among the candidates that stand beside it.
 
-    A value that is missing teaches nothing. With less than four days, with less than half of them known, or with a
-    signal that has not moved, the last value and its past moves stand in, and the outlook is `degraded`.
+    A value that is missing teaches nothing. With less than four days, with less than half of them known, with a signal
+    that has not moved, or with a lead time of which too little has passed, the last value and its past moves stand in,
+    and the outlook is `degraded`.
     """
 
     name: ClassVar[str] = "direct"
@@ -88,6 +91,8 @@ def _told(values: Array, other: Array, history: History, steps: int) -> Told | N
         targets = origins - 1 + lead
         passed = targets < values.size
         passed[passed] = known[targets[passed]]
+        if passed.sum() < FEWEST_ROWS:
+            return None
         columns = features.toward(int(lead))
         one = foretold(columns[passed], own[targets[passed]], columns[-1])
         futures[:, number] = one.value + one.width * np.quantile(one.missed, RANKS)
