@@ -22,7 +22,7 @@ WEEK_DAYS = 7
 WEEKS_FOR_A_WEEK = 3
 """In a history of so many the usual day is the mean of a week, and weekends are told apart."""
 SHORTEST_DAYS = 4
-ROWS = 2_300
+ROWS = 2_400
 """To learn from; a longer history is thinned out to about so many."""
 FEWEST_ROWS = 20
 """Of each lead time: with fewer the ranks of p10 and p90 hang on one error."""
