@@ -14,6 +14,7 @@ from carbonshift.common.events import (
     DayAheadPrices,
     DeadLetter,
     GridForecast,
+    GridTick,
     PriceMarket,
     ProvidedForecast,
     Replay,
@@ -240,3 +241,51 @@ async def test_a_proposal_is_one_model_among_the_others_and_a_replay_pays_for_no
     assert "gpt-4.1" in live.price_models
     assert sum(live.price_models.values()) == pytest.approx(1.0)
     assert "gpt-4.1" not in replayed.price_models
+
+
+FAILING = """
+class Failing:
+    name = "failing"
+
+    def __init__(self, settings):
+        pass
+
+    def predict(self, history, steps):
+        raise ZeroDivisionError("as plug-ins do")
+"""
+
+
+async def test_a_model_that_fails_takes_nobody_with_it(bus, days, tmp_path, monkeypatch, caplog):
+    (tmp_path / "failing_forecast.py").write_text(FAILING)
+    info = tmp_path / "failing_forecast-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: failing-forecast\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[carbonshift.forecasters]\nfailing = failing_forecast:Failing\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    ticks = days(0, 8)
+    async with forecasting(bus.url, forecasters="failing,persistence"):
+        for tick in ticks:
+            await bus.publish(tick)
+        forecasts = await bus.collect(GridForecast, until=ticks[6].interval_end)
+    async with forecasting(bus.url, forecasters="failing"):
+        await bus.publish(*days(8, 12, region="dark"), *days(8, 12))
+        fence = days(12, 13)
+        await bus.publish(*fence)
+        await bus.collect(GridTick, until=fence[0].interval_start)
+    assert forecasts[-1].price_models == {"persistence": 1.0}
+    assert "failing says nothing: as plug-ins do" in caplog.text
+    assert await bus.count("DLQ") == 0
+
+
+async def test_what_is_told_in_absurd_steps_goes_to_the_dlq_and_stops_nothing(bus, days):
+    first, second, third = days(0, 3, price_market=PriceMarket.DAY_AHEAD)
+    third = third.model_copy(update={"interval_start": third.interval_start + timedelta(minutes=15)})
+    absurd = published(first, [1.0] * 24).model_copy(update={"step_seconds": 10**12})
+    endless = first.model_copy(update={"interval_seconds": 10**12, "revision": 9})
+    await bus.publish(absurd, endless, first)
+    async with forecasting(bus.url):
+        await bus.collect(GridForecast, until=first.interval_end)
+    async with forecasting(bus.url):
+        await bus.publish(second, third)
+        await bus.collect(GridForecast, until=third.interval_end)
+    assert await bus.count("DLQ") == 2

@@ -10,9 +10,10 @@ from hypothesis.extra.numpy import arrays
 
 from carbonshift.forecast.blend import FIRST_SHARE, STEEPNESS, blended, weights
 from carbonshift.forecast.opinion import CARBON, PRICE, SIGNALS, SPIKE
-from carbonshift.forecast.record import BLEND, BLOCK_HOURS, LOSS, REGRET, SUMS_SHAPE, Record
+from carbonshift.forecast.record import BLEND, BLOCK_HOURS, COUNT, LOSS, REGRET, SUMS_SHAPE, Record
 
 BLOCKS = len(BLOCK_HOURS) + 1
+PLENTY = 1e12
 HOUR = 3_600
 PRIOR = pytest.approx([FIRST_SHARE, (1 - FIRST_SHARE) / 2, (1 - FIRST_SHARE) / 2])
 amounts = st.just(0.0) | st.floats(1e-6, 1e4)
@@ -22,6 +23,7 @@ def evidence(lost=10.0, **regrets):
     """What the blend lost in each block, and each model more than it: of price, of carbon a hundred times as much."""
     sums = {BLEND: np.zeros(SUMS_SHAPE)}
     sums[BLEND][..., LOSS] = lost
+    sums[BLEND][..., COUNT] = PLENTY
     sums[BLEND][SIGNALS.index(CARBON)] *= 100
     for model, regret in regrets.items():
         sums[model] = np.zeros(SUMS_SHAPE)
@@ -88,12 +90,42 @@ def test_each_block_has_its_own_weights():
     np.testing.assert_allclose(np.delete(found[1], 2), 1 - FIRST_SHARE)
 
 
-def test_a_block_without_evidence_is_as_the_one_before():
-    lost = np.array([0.0, 10.0, 0.0, 0.0, 10.0, 10.0, 0.0])
-    regret = np.array([9.0, 2.0, 9.0, 9.0, -3.0, 1.0, -9.0])
-    found = weights(evidence(lost, b=regret), ("a", "b"), PRICE)
-    full = weights(evidence(10.0, b=np.array([0.0, 2.0, 2.0, 2.0, -3.0, 1.0, 1.0])), ("a", "b"), PRICE)
-    np.testing.assert_allclose(found, full)
+def test_a_block_without_evidence_knows_nothing_of_the_others():
+    lost = np.zeros(BLOCKS)
+    lost[1] = 10.0
+    found = weights(evidence(lost, b=-1.0), ("a", "b", "c"), PRICE)
+    assert found[1, 1] > 1 - FIRST_SHARE
+    for block in (0, 2, BLOCKS - 1):
+        assert found[:, block].tolist() == PRIOR
+
+
+def test_little_evidence_moves_little():
+    """A model that lost twice as much as the blend on a single step is not yet ruled out; on two hundred it is."""
+    shares = []
+    for steps in (1, 20, 200):
+        record = evidence(1.0 * steps, b=1.0 * steps)
+        record.sums[BLEND][..., COUNT] = steps
+        shares.append(weights(record, ("a", "b"), PRICE)[1, 0] / (1 - FIRST_SHARE))
+    assert shares[0] > 0.6
+    assert shares[0] > 10 * shares[1] > 0
+    assert shares[2] < 1e-3
+
+
+def test_a_newcomer_hardly_speaks_until_it_has_earned_it():
+    models = ("a", "b", "new")
+    before = weights(Record(), models, PRICE, {"new"})[:, 0]
+    assert before.tolist() == pytest.approx([0.99 * FIRST_SHARE, 0.99 * (1 - FIRST_SHARE), 0.01])
+    after = weights(evidence(10.0, new=-5.0), models, PRICE, {"new"})[:, 0]
+    assert after[2] > 0.5
+    assert weights(Record(), ("new",), PRICE, {"new"})[:, 0].tolist() == [1.0]
+
+
+def test_a_step_belongs_to_those_who_speak_of_it():
+    half = {signal: rows.copy() for signal, rows in said(100.0).items()}
+    for rows in half.values():
+        rows[:, :2] = np.nan
+    found = blended(Record(), {"a": said(0.0), "half": half}, HOUR)
+    assert found[PRICE][1].tolist() == pytest.approx([0.0, 0.0, 30.0, 30.0])
 
 
 def test_each_signal_has_its_own_weights_and_a_spike_those_of_the_price():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from carbonshift.common.events import PriceMarket
-from carbonshift.forecast.blend import FIRST_SHARE
+from carbonshift.forecast.blend import FIRST_SHARE, NEWCOMER_SHARE
 from carbonshift.forecast.forecaster import Bands, Outlook
 from carbonshift.forecast.opinion import CARBON, PRICE, SIGNALS, SPIKE
 from carbonshift.forecast.panel import verdict
@@ -63,9 +63,9 @@ def test_an_opinion_of_carbon_alone_weighs_on_carbon_alone(history):
     more = {"provider": {CARBON: np.full((3, 4), 900.0)}}
     found = verdict(Record(), history(), {"a": says(10)}, more)
     assert found.price_models == {"a": 1.0}
-    assert found.carbon_models == pytest.approx({"a": FIRST_SHARE, "provider": 1 - FIRST_SHARE})
+    assert found.carbon_models == pytest.approx({"a": 1 - NEWCOMER_SHARE, "provider": NEWCOMER_SHARE})
     assert (found.said[PRICE][1] == 10).all()
-    assert found.said[CARBON][1] == pytest.approx(FIRST_SHARE * 210 + (1 - FIRST_SHARE) * 900)
+    assert found.said[CARBON][1] == pytest.approx((1 - NEWCOMER_SHARE) * 210 + NEWCOMER_SHARE * 900)
     claim = found.record.claims[-1]
     assert np.isnan(claim.said["provider"][[0, 1, 2, 6]]).all()
     assert (claim.said["provider"][3:6] == 900).all()
@@ -106,7 +106,8 @@ def test_the_weights_told_are_those_of_the_first_four_hours(history):
     """However the hours behind them went."""
     past = history()
     sums = {model: np.zeros(SUMS_SHAPE) for model in ("a", "b", BLEND)}
-    sums[BLEND][..., LOSS] = 10.0
+    sums[BLEND][..., LOSS], sums[BLEND][..., COUNT] = 10.0, 1e12
+    sums["a"][..., COUNT] = sums["b"][..., COUNT] = 1e12
     sums["a"][SIGNALS.index(PRICE), 4:, REGRET] = 50.0
     found = verdict(Record(as_of=int(past.origin.timestamp()), sums=sums), past, {"a": says(10), "b": says(20)}, {})
     assert found.price_models == pytest.approx({"a": FIRST_SHARE, "b": 1 - FIRST_SHARE})
@@ -130,8 +131,7 @@ def test_from_one_forecast_to_the_next_what_came_is_learned(history):
     second = verdict(first.record, later, outlooks, {})
     for model in ("a", "b", BLEND):
         assert second.record.sums[model][..., COUNT].sum() == pytest.approx(3 * 2)
-    assert second.price_models["b"] > 0.8
-    assert first.price_models["b"] < 0.4
+    assert second.price_models["b"] > 1.2 * first.price_models["b"]
     assert [claim.origin for claim in second.record.claims] == [
         int(origin.timestamp()) for origin in (past.origin, later.origin)
     ]
@@ -144,3 +144,18 @@ def test_a_spike_is_what_exceeds_the_threshold_of_the_first(history):
     found = verdict(Record(), past, {"a": says(10, degraded=True, threshold=50.0), "b": says(20, threshold=70.0)}, {})
     assert found.said[SPIKE][0, 0] == 1.0
     assert found.record.claims[-1].spike_threshold_usd_per_mwh == 50.0
+
+
+def test_a_step_of_which_nobody_speaks_has_the_numbers_of_the_first(history):
+    quiet = replace(says(10), price_silent=np.array([True, False, False, False]), carbon_silent=np.ones(4, dtype=bool))
+    found = verdict(Record(), history(), {"quiet": quiet}, {})
+    assert (found.said[PRICE][1] == 10).all()
+    assert (found.said[CARBON][1] == 210).all()
+
+
+def test_a_forecast_that_is_made_again_is_judged_once(history):
+    """A tick that is delivered again after a kill."""
+    past = history(48, step_seconds=HOUR)
+    once = verdict(Record(), past, {"a": says(10)}, {}).record
+    twice = verdict(once, past, {"a": says(10)}, {}).record
+    assert [claim.origin for claim in twice.claims] == [claim.origin for claim in once.claims]

@@ -116,7 +116,9 @@ def test_day_ahead_holds_the_last_price_where_nothing_is_published():
     published = wave(steps=2)
     some = made("day-ahead").predict(history(price, published_usd_per_mwh=published), 4)
     none, held = made("day-ahead").predict(history(price), 4), made("persistence").predict(history(price), 4)
-    assert some.degraded
+    assert not some.degraded
+    assert some.price_silent.tolist() == [False, False, True, True]
+    assert some.carbon_silent.all()
     assert some.price_usd_per_mwh.p50.tolist() == [*published[-2:], price[-1], price[-1]]
     assert none.degraded
     np.testing.assert_array_equal(none.price_usd_per_mwh.p90, held.price_usd_per_mwh.p90)

@@ -33,7 +33,7 @@ def build(settings: ForecastSettings | None = None) -> FastStream:
     async def on_event(event: GridTick | DayAheadPrices | ProvidedForecast, message: NatsMessage) -> None:
         desk.hear(event)
         if not message.raw_message.metadata.num_pending:  # newer ones wait: catch up first
-            await desk.speak((await broker.connect()).jetstream())
+            await desk.speak((await broker.connect()).jetstream(), message.raw_message.in_progress)
 
     app = FastStream(broker)
 

@@ -14,6 +14,9 @@ __all__ = ["STALE_SECONDS", "Tell", "Told", "bridged", "outlook"]
 
 STALE_SECONDS = 3_600
 """With nothing newer than this a forecast starts from a value that is no longer true."""
+STILL_SECONDS = 86_400
+FEWEST_STILL = 8
+"""Of long intervals so many must be alike: two days of one price are no standstill."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,17 +37,19 @@ ahead; None where they do not suffice for the model."""
 def outlook(history: History, steps: int, price: Tell, carbon: Tell) -> Outlook:
     """Both signals, and the chance of a spike; the last value and its past moves for what cannot be told.
 
-    Where they stand in, and where the newest known value is older than an hour, it is degraded.
+    Where they stand in, where the newest known value is older than an hour, and where a signal has not moved for a day,
+    it is degraded: a source that is stuck looks most certain.
 
     Raises: NoSignalError where price or carbon has no known value at all.
     """
-    found = {}
+    found, still = {}, False
     for signal, values, tell in (
         ("price", history.price_usd_per_mwh, price),
         ("carbon", history.carbon_g_per_kwh, carbon),
     ):
         whole = bridged(signal, values)
         found[signal] = tell(values, history, steps) or _stand_in(whole, steps)
+        still |= _stands_still(values, history.step_seconds)
     known = ~np.isnan(np.stack((history.price_usd_per_mwh, history.carbon_g_per_kwh)))
     age_seconds = int(known[:, ::-1].argmax(axis=1).max()) * history.step_seconds
     threshold = spike_threshold(history)
@@ -57,7 +62,7 @@ def outlook(history: History, steps: int, price: Tell, carbon: Tell) -> Outlook:
         ),
         spike_probability=np.sum(says & (futures > threshold), axis=0) / says.sum(axis=0),
         spike_threshold_usd_per_mwh=threshold,
-        degraded=found["price"].degraded or found["carbon"].degraded or age_seconds > STALE_SECONDS,
+        degraded=found["price"].degraded or found["carbon"].degraded or still or age_seconds > STALE_SECONDS,
     )
 
 
@@ -74,6 +79,12 @@ def bridged(signal: str, values: Array) -> Array:
     if not known.any():
         raise NoSignalError(f"of {signal} nothing is known", "see which source stopped: its ticks carry no value")
     return np.interp(np.arange(values.size), np.flatnonzero(known), values[known])
+
+
+def _stands_still(values: Array, step_seconds: int) -> bool:
+    trailing = values[-max(STILL_SECONDS // step_seconds, FEWEST_STILL) :]
+    trailing = trailing[~np.isnan(trailing)]
+    return bool(trailing.size and np.ptp(trailing) <= 1e-9 * np.abs(trailing).max())
 
 
 def _stand_in(whole: Array, steps: int) -> Told:

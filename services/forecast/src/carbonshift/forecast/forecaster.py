@@ -9,13 +9,17 @@ from numpy.typing import NDArray
 
 from carbonshift.common.events import PriceMarket
 
-__all__ = ["Array", "Bands", "Forecaster", "History", "Outlook"]
+__all__ = ["Array", "Bands", "Forecaster", "History", "Outlook", "sound"]
 
 Array = NDArray[np.float64]
 
 
 def _nothing() -> Array:
     return np.empty(0)
+
+
+def _never() -> NDArray[np.bool_]:
+    return np.empty(0, dtype=np.bool_)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,6 +67,23 @@ class Outlook:
     spike_threshold_usd_per_mwh: float
     degraded: bool
     """True where the history did not suffice for the model: simpler quantiles stand in."""
+    price_silent: NDArray[np.bool_] = field(default_factory=_never)
+    """True at each step of whose price the model says nothing of its own, whatever the numbers; of the shape (steps,),
+    or (0,) where that is so of none."""
+    carbon_silent: NDArray[np.bool_] = field(default_factory=_never)
+    """Likewise of carbon."""
+
+
+def sound(outlook: Outlook) -> Outlook:
+    """The outlook, once it has been looked at. Raises: ValueError where a number in it is not finite."""
+    rows = (*_quantiles(outlook.price_usd_per_mwh), *_quantiles(outlook.carbon_g_per_kwh), outlook.spike_probability)
+    if not all(np.isfinite(row).all() for row in rows):
+        raise ValueError("its outlook is not finite")
+    return outlook
+
+
+def _quantiles(bands: Bands) -> tuple[Array, Array, Array]:
+    return bands.p10, bands.p50, bands.p90
 
 
 class Forecaster(Protocol):

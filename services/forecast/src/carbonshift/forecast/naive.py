@@ -3,24 +3,26 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from carbonshift.forecast.each_signal import Told
 from carbonshift.forecast.forecaster import Array, History
 from carbonshift.forecast.scores import conformal_bands
 from carbonshift.forecast.thinning import thinning
 
-__all__ = ["Rule", "day_back", "held", "told"]
+__all__ = ["Rule", "carried", "day_back", "held", "past_origins", "told"]
 
 DAY_SECONDS = 86_400
 TRAILING_DAYS = 28
 MOST_ERRORS = 1_200
+SOUND_SECONDS = 2 * DAY_SECONDS
 FEWEST_ERRORS = 20
 """Of each step: with fewer the ranks of p10 and p90 hang on one error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rule:
-    """What a rule says from here, and what it missed by from every past origin, in the unit of the signal."""
+    """What a rule says from here, and what it missed by from past origins, in the unit of the signal."""
 
     points: Array
     """Of the shape (steps,), finite."""
@@ -28,32 +30,50 @@ class Rule:
     """Of the shape (origins, steps), actual less said; NaN where a step has not passed or is not known."""
 
 
-def told(rule: Rule, step_seconds: int) -> Told | None:
-    """The rule with conformal quantiles of its last 28 days; None where it has erred too seldom to know by how much."""
-    if rule.errors.shape[0] < FEWEST_ERRORS or (~np.isnan(rule.errors)).sum(axis=0).min() < FEWEST_ERRORS:
+def told(rule: Rule, values: Array, step_seconds: int) -> Told | None:
+    """The rule with conformal quantiles; None where it has erred too seldom to know by how much.
+
+    With less than two days of values it is degraded: errors of one day are all of the same weather.
+
+    Args:
+        rule: what it says and has said.
+        values: shape (n,): the history.
+        step_seconds: length of an interval.
+    """
+    if not rule.errors.size or (~np.isnan(rule.errors)).sum(axis=0).min() < FEWEST_ERRORS:
         return None
-    errors = _recent(rule.errors, step_seconds)
-    return Told(bands=conformal_bands(rule.points, errors), futures=rule.points + errors)
+    return Told(
+        bands=conformal_bands(rule.points, rule.errors),
+        futures=rule.points + rule.errors,
+        degraded=values.size * step_seconds < SOUND_SECONDS,
+    )
 
 
-def _recent(errors: Array, step_seconds: int) -> Array:
-    """Those of the trailing days, the newest first, thinned out where they are many; all where these are too few."""
-    count = min(errors.shape[0], TRAILING_DAYS * DAY_SECONDS // step_seconds)
-    recent = errors[errors.shape[0] - count :][:: -thinning(count, MOST_ERRORS)]
-    enough = (~np.isnan(recent)).sum(axis=0).min() >= FEWEST_ERRORS
-    return recent if enough else errors
+def past_origins(values: Array, step_seconds: int) -> NDArray[np.int64]:
+    """From where the errors of a rule are taken: interval numbers of the last 28 days, thinned out, newest first.
+
+    Args:
+        values: shape (n,), NaN where missing: without enough known ones in these days all of the past is taken.
+        step_seconds: length of an interval.
+    """
+    size = values.size
+    trailing = min(size, TRAILING_DAYS * DAY_SECONDS // step_seconds)
+    since = size - trailing if np.sum(~np.isnan(values[size - trailing :])) > 2 * FEWEST_ERRORS else 0
+    return np.arange(size - 1, max(since, 1) - 1, -thinning(size - since, MOST_ERRORS))
 
 
-def held(values: Array, steps: int) -> Rule:
+def held(values: Array, steps: int, step_seconds: int) -> Rule:
     """The last known value, for every step.
 
     Args:
         values: shape (n,), NaN where missing, at least one is not.
         steps: at least 1.
+        step_seconds: length of an interval.
     """
-    last = _carried(values)
-    ahead = np.lib.stride_tricks.sliding_window_view(np.append(values, np.full(steps, np.nan)), steps)
-    return Rule(points=np.full(steps, last[-1]), errors=ahead[1:-1] - last[:-1, None])
+    last = carried(values)
+    origins = past_origins(values, step_seconds)
+    errors = _ahead(values, origins, steps) - last[origins - 1, None]
+    return Rule(points=np.full(steps, last[-1]), errors=errors)
 
 
 def day_back(values: Array, history: History, steps: int) -> Rule | None:
@@ -68,22 +88,27 @@ def day_back(values: Array, history: History, steps: int) -> Rule | None:
     """
     day = max(1, round(DAY_SECONDS / history.step_seconds))
     size = values.size
-    carried = np.empty(size)
+    by_phase = np.empty(size)
     for phase in range(min(day, size)):
-        carried[phase::day] = _carried(values[phase::day])
-    days_back = -(-np.arange(1, steps + 1) // day)
-    sources = size + np.arange(steps) - day * days_back
-    if sources.min() < 0 or np.isnan(points := carried[sources]).any():
+        by_phase[phase::day] = carried(values[phase::day])
+    back = day * -(-np.arange(1, steps + 1) // day) - np.arange(steps)
+    if (back > size).any() or np.isnan(points := by_phase[size - back]).any():
         return None
-    errors = np.full((size, steps), np.nan)
-    for days in np.unique(days_back):
-        behind = day * int(days)
-        errors[behind:, days_back == days] = (values[behind:] - carried[: size - behind])[:, None]
-    return Rule(points=points, errors=errors)
+    origins = past_origins(values, history.step_seconds)
+    sources = origins[:, None] - back
+    said = np.where(sources >= 0, by_phase[np.maximum(sources, 0)], np.nan)
+    return Rule(points=points, errors=_ahead(values, origins, steps) - said)
 
 
-def _carried(values: Array) -> Array:
+def carried(values: Array) -> Array:
     """Each missing value as the last known one before it, NaN before the first; shape (n,)."""
     at = np.maximum.accumulate(np.where(np.isnan(values), 0, np.arange(values.size)))
-    carried: Array = values[at]
-    return carried
+    known: Array = values[at]
+    return known
+
+
+def _ahead(values: Array, origins: NDArray[np.int64], steps: int) -> Array:
+    """What came from each origin on, NaN beyond the end, of the shape (origins, steps)."""
+    longer = np.append(values, np.full(steps, np.nan))
+    came: Array = longer[origins[:, None] + np.arange(steps)]
+    return came

@@ -16,16 +16,19 @@ SIGNALS: Final = (PRICE, CARBON, SPIKE)
 
 Opinion = Mapping[str, Array]
 """By signal: p10, p50 and p90 of price and carbon, of the shape (3, steps), the probability of a spike, of the shape
-(1, steps). A signal that is not in it is one of which the model says nothing."""
+(1, steps); NaN at steps of which the model says nothing. Of a signal that is not in it it says nothing at all."""
 
 
 def opinion_of(outlook: Outlook) -> Opinion:
-    """That of a model which speaks of everything."""
-    return {
-        PRICE: _rows(outlook.price_usd_per_mwh),
-        CARBON: _rows(outlook.carbon_g_per_kwh),
-        SPIKE: outlook.spike_probability[None, :],
-    }
+    """That of an outlook, without what it is silent of."""
+    price, carbon = _rows(outlook.price_usd_per_mwh), _rows(outlook.carbon_g_per_kwh)
+    spike = outlook.spike_probability[None, :].copy()
+    if outlook.price_silent.size:
+        price[:, outlook.price_silent] = spike[:, outlook.price_silent] = np.nan
+    if outlook.carbon_silent.size:
+        carbon[:, outlook.carbon_silent] = np.nan
+    opinion = {PRICE: price, CARBON: carbon, SPIKE: spike}
+    return {signal: rows for signal, rows in opinion.items() if not np.isnan(rows).all()}
 
 
 def _rows(bands: Bands) -> Array:

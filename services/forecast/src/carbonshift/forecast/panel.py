@@ -1,7 +1,9 @@
 """What several models say together, and what of it is to be judged once it has come. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from carbonshift.forecast.blend import blended, weights
 from carbonshift.forecast.forecaster import History, Outlook
@@ -44,23 +46,41 @@ def verdict(record: Record, history: History, outlooks: Mapping[str, Outlook], m
     record = learned(record, history)
     sound = {model: outlook for model, outlook in outlooks.items() if not outlook.degraded}
     threshold = next(iter(outlooks.values())).spike_threshold_usd_per_mwh
-    opinions = {model: opinion_of(outlook) for model, outlook in (sound or outlooks).items()} | dict(more)
+    opinions = _of_all_steps(sound or outlooks) | dict(more)
     known = known_ahead(history)
-    said = with_known(blended(record, opinions, history.step_seconds), known, threshold)
+    said = with_known(blended(record, opinions, history.step_seconds, more.keys()), known, threshold)
     steps = said[PRICE].shape[1]
     origin = int(history.origin.timestamp())
     claim = claim_of(opinions | {BLEND: said}, origin, history.step_seconds, threshold, known.size)
     return Verdict(
         said=said,
         known_steps=min(known.size, steps),
-        price_models=_weights(record, opinions, PRICE),
-        carbon_models=_weights(record, opinions, CARBON),
+        price_models=_weights(record, opinions, PRICE, more.keys()),
+        carbon_models=_weights(record, opinions, CARBON, more.keys()),
         degraded=not sound,
-        record=replace(record, claims=(*record.claims, claim)),
+        record=replace(record, claims=(*(one for one in record.claims if one.origin < origin), claim)),
     )
 
 
-def _weights(record: Record, opinions: Mapping[str, Opinion], signal: str) -> dict[str, float]:
+def _of_all_steps(outlooks: Mapping[str, Outlook]) -> dict[str, Opinion]:
+    """The opinions of models; where none of them speaks of some step, the first one's numbers stand there."""
+    opinions = {model: opinion_of(outlook) for model, outlook in outlooks.items()}
+    first, outlook = next(iter(outlooks.items()))
+    whole = opinion_of(replace(outlook, price_silent=np.empty(0, bool), carbon_silent=np.empty(0, bool)))
+    for signal, rows in whole.items():
+        silent = np.ones(rows.shape[1], dtype=np.bool_)
+        for opinion in opinions.values():
+            if signal in opinion:
+                silent &= np.isnan(opinion[signal][0])
+        if silent.any():
+            own = opinions[first].get(signal, np.full_like(rows, np.nan))
+            opinions[first] = {**opinions[first], signal: np.where(silent, rows, own)}
+    return opinions
+
+
+def _weights(
+    record: Record, opinions: Mapping[str, Opinion], signal: str, newcomers: Collection[str]
+) -> dict[str, float]:
     speak = tuple(model for model, opinion in opinions.items() if signal in opinion)
-    means = weights(record, speak, signal)[:, : BLOCK_HOURS.index(WEIGHED_HOURS) + 1].mean(axis=1)
+    means = weights(record, speak, signal, newcomers)[:, : BLOCK_HOURS.index(WEIGHED_HOURS) + 1].mean(axis=1)
     return dict(zip(speak, means.tolist(), strict=True))

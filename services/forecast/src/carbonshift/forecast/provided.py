@@ -9,6 +9,8 @@ __all__ = ["PROVIDER", "provider_opinion"]
 
 PROVIDER = "provider"
 """Its name among the models."""
+MOST_CARBON_G_PER_KWH = 2_000.0
+"""More no power plant emits: such a number is in another unit."""
 
 
 def provider_opinion(history: History, baseline: Outlook) -> Opinion | None:
@@ -19,7 +21,7 @@ def provider_opinion(history: History, baseline: Outlook) -> Opinion | None:
     steps = baseline.carbon_g_per_kwh.p50.size
     said = np.full(steps, np.nan)
     told = history.provided_g_per_kwh[:steps]
-    said[: told.size] = told
+    said[: told.size] = np.where(told <= MOST_CARBON_G_PER_KWH, told, np.nan)
     if np.isnan(said).all():
         return None
     bands = baseline.carbon_g_per_kwh

@@ -33,6 +33,8 @@ __all__ = [
 BLEND = "blend"
 """The forecast that went out."""
 HALF_LIFE_SECONDS = 5 * 86_400.0
+FORGOTTEN_BELOW = 0.01
+"""Steps that count for what is left of a model that speaks no more."""
 BLOCK_HOURS = (1, 2, 3, 4, 8, 16)
 """Where one block of lead times ends and the next begins; the last has no end."""
 LEADS_MINUTES = (*range(15, 241, 15), *range(300, 10_081, 60))
@@ -108,7 +110,8 @@ def learned(record: Record, history: History) -> Record:
     """The record after all that has come by the origin of `history`, each step judged once, as it was first known."""
     now = int(history.origin.timestamp())
     fading = 0.5 ** (max(now - record.as_of, 0) / HALF_LIFE_SECONDS)
-    sums = {model: fading * old for model, old in record.sums.items()}
+    faded = {model: fading * old for model, old in record.sums.items()}
+    sums = {model: old for model, old in faded.items() if old[..., COUNT].sum() >= FORGOTTEN_BELOW}
     claims = []
     for claim in record.claims:
         if claim.step_seconds != history.step_seconds or (now - claim.origin) % claim.step_seconds:

@@ -9,7 +9,6 @@ from pydantic import (
     BeforeValidator,
     Field,
     NonNegativeInt,
-    PositiveFloat,
     PositiveInt,
     SecretStr,
     field_validator,
@@ -33,11 +32,11 @@ class ForecastSettings(Settings):
         default=("direct", "autoreg", "persistence", "seasonal-naive", "day-ahead"), min_length=1
     )
     """Which of the installed forecasters predict, with commas; the first is trusted most until there is evidence."""
-    history_seconds: PositiveFloat = 56 * 86_400.0
+    history_seconds: float = Field(default=56 * 86_400.0, gt=0, le=400 * 86_400)
     """How much of the past a forecast is made from."""
-    horizon_seconds: PositiveFloat = 24 * 3_600.0
+    horizon_seconds: float = Field(default=24 * 3_600.0, gt=0, le=7 * 86_400)
     """How far ahead it looks; at least one step. What is beyond four hours is for the planner."""
-    every_seconds: PositiveFloat = 900.0
+    every_seconds: float = Field(default=900.0, gt=0, allow_inf_nan=False)
     """A new forecast of a region this long after the last one, as far as the length of its intervals allows."""
     time_zone: str = "UTC"
     """IANA name of the local clock: by it people get up, and have weekends."""

@@ -72,16 +72,13 @@ class ToldAhead:
 def _fill(grid: Array, values: tuple[float | None, ...], behind: int, theirs: int, step_seconds: int) -> None:
     """Put `values`, of steps of `theirs` seconds that begin `behind` seconds after the grid does, where they belong."""
     told = np.array([np.nan if value is None else value for value in values])
-    if theirs % step_seconds == 0:
-        told = np.repeat(told, theirs // step_seconds)
-    elif step_seconds % theirs == 0 and behind % step_seconds == 0:
+    if behind % step_seconds:
+        return
+    if theirs % step_seconds and step_seconds % theirs == 0:
         of_one = step_seconds // theirs
-        told = told[: told.size // of_one * of_one].reshape(-1, of_one).mean(axis=1)
-    else:
+        told, theirs = told[: told.size // of_one * of_one].reshape(-1, of_one).mean(axis=1), step_seconds
+    elif theirs % step_seconds:
         return
-    at, odd = divmod(behind, step_seconds)
-    if odd:
-        return
-    since, until = max(at, 0), min(at + told.size, grid.size)
-    if since < until:
-        grid[since:until] = told[since - at : until - at]
+    since = step_seconds * np.arange(grid.size) - behind
+    inside = (since >= 0) & (since < told.size * theirs)
+    grid[inside] = told[since[inside] // theirs]

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
@@ -26,6 +26,11 @@ __all__ = [
     "Quantiles",
     "TransitionFacts",
 ]
+
+StepSeconds = Annotated[int, Field(gt=0, le=7 * 86_400)]
+"""Length of an interval: no market and no provider has longer ones than a week."""
+MOST_TOLD = 10_000
+"""Intervals that one event tells of: a month in steps of five minutes."""
 
 
 class Pulse(StrEnum):
@@ -96,7 +101,7 @@ class GridTick(Event):
 
     region: Name
     interval_start: Instant
-    interval_seconds: PositiveInt
+    interval_seconds: StepSeconds
     revision: NonNegativeInt = 0
     """0 at first; a late correction of the interval counts up."""
     price_usd_per_mwh: float | None
@@ -151,9 +156,9 @@ class DayAheadPrices(Event):
 
     region: Name
     published_at: Instant
-    step_seconds: PositiveInt
+    step_seconds: StepSeconds
     first_interval_start: Instant
-    prices_usd_per_mwh: tuple[float | None, ...] = Field(min_length=1)
+    prices_usd_per_mwh: tuple[float | None, ...] = Field(min_length=1, max_length=MOST_TOLD)
     replay: Replay | None = None
 
     @property
@@ -176,11 +181,11 @@ class ProvidedForecast(Event):
     source: str
     published_at: Instant
     """When the provider made it; when it was asked where it does not say."""
-    step_seconds: PositiveInt
+    step_seconds: StepSeconds
     first_interval_start: Instant
     """The interval of `published_at`, or a later one."""
     carbon_basis: CarbonBasis
-    carbon_g_per_kwh: tuple[NonNegativeFloat | None, ...] = Field(min_length=1)
+    carbon_g_per_kwh: tuple[NonNegativeFloat | None, ...] = Field(min_length=1, max_length=MOST_TOLD)
     """Of the shape (steps,); null = the provider says nothing of the interval, or nothing that can be."""
     replay: Replay | None = None
     """Always null: no recording holds a forecast."""
@@ -318,7 +323,7 @@ class GridForecast(Event):
     region: Name
     origin: Instant
     """End of the last interval that was known; the first step starts here."""
-    step_seconds: PositiveInt
+    step_seconds: StepSeconds
     price_usd_per_mwh: Quantiles
     price_known_steps: NonNegativeInt = 0
     """Of how many first steps the price is published: known, not forecast, all quantiles the same."""

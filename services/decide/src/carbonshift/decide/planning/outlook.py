@@ -103,6 +103,8 @@ class Outlook:
         start = int(tick.interval_start.timestamp())
         if start <= self._now:
             return
+        if (tick.price_market, tick.carbon_basis) != (self._market, self._basis):
+            self._opinion = SecondOpinion(self.clock)  # what is believed of another signal is not believed of this one
         if tick.price_market is not self._market:
             self._price, self._market = self._new_price(), tick.price_market
         if tick.carbon_basis is not self._basis:

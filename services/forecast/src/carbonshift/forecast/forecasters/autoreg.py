@@ -28,7 +28,7 @@ SHORTEST_SECONDS = 2 * DAY_SECONDS
 ROWS_PER_PARAMETER = 4
 STALE_SECONDS = 3_600
 """With nothing newer than this the forecast starts from a value that is no longer true."""
-MOST_FUTURES = 2_000
+MOST_FUTURES = 1_000
 DITHER = 1e-4
 """Noise in the scaled unit, for fitting alone: without it a stretch that stands still or repeats has no one fit."""
 

@@ -4,9 +4,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from carbonshift.forecast.each_signal import Told, bridged, outlook
+from carbonshift.forecast.each_signal import Told, outlook
 from carbonshift.forecast.features import Calendar, Features, Grid
 from carbonshift.forecast.forecaster import Array, History, Outlook
+from carbonshift.forecast.naive import carried
 from carbonshift.forecast.published import known_ahead
 from carbonshift.forecast.ridge import foretold
 from carbonshift.forecast.scenarios import RANKS, bands
@@ -24,7 +25,7 @@ WEEKS_FOR_A_WEEK = 3
 SHORTEST_DAYS = 4
 ROWS = 2_400
 """To learn from; a longer history is thinned out to about so many."""
-FEWEST_ROWS = 20
+FEWEST_ROWS = 48
 """Of each lead time: with fewer the ranks of p10 and p90 hang on one error."""
 BEYOND = 0.5
 """How far, in the scaled unit, a future may lie beyond all that the history has seen."""
@@ -76,7 +77,7 @@ def _told(values: Array, other: Array, history: History, steps: int) -> Told | N
     """From the end of `values` on, which may lie behind the history's origin."""
     step_seconds, known = history.step_seconds, ~np.isnan(values)
     past_days = values.size * step_seconds / DAY_SECONDS
-    own = bridged("the signal", values)
+    own = _held(values)
     if past_days < SHORTEST_DAYS or known.mean() < 0.5 or np.ptp(own) <= 1e-9 * np.abs(own).max():  # noqa: PLR2004
         return None
     grid = Grid(step_seconds=step_seconds, days=WEEK_DAYS if past_days >= WEEKS_FOR_A_WEEK * WEEK_DAYS else 1)
@@ -84,7 +85,7 @@ def _told(values: Array, other: Array, history: History, steps: int) -> Told | N
     start = int(history.origin.timestamp()) - history.price_usd_per_mwh.size * step_seconds
     calendar = Calendar(start, values.size + steps, step_seconds, history.time_zone)
     origins = np.arange(values.size, grid.reach, -thinning(values.size, ROWS))[::-1]
-    features = Features(own, _scaled(bridged("the other signal", other))[0], calendar, grid, origins)
+    features = Features(own, _scaled(_held(other))[0], calendar, grid, origins)
     leads = _leads(steps, step_seconds)
     futures = np.empty((RANKS.size, leads.size))
     for number, lead in enumerate(leads):
@@ -100,6 +101,13 @@ def _told(values: Array, other: Array, history: History, steps: int) -> Told | N
     every = np.array([np.interp(ahead, leads, future) for future in futures])
     every = centre + width * np.sinh(np.clip(every, own.min() - BEYOND, own.max() + BEYOND))
     return Told(bands=bands(every), futures=every)
+
+
+def _held(values: Array) -> Array:
+    """Without a gap, from what had been known by then: a line to what came after one would tell the future."""
+    held = carried(values)
+    known = held[~np.isnan(held)]
+    return np.where(np.isnan(held), known[0], held)
 
 
 def _leads(steps: int, step_seconds: int) -> Array:

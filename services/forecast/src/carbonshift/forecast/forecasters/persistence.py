@@ -28,4 +28,4 @@ class PersistenceForecaster:
 
 
 def _tell(values: Array, history: History, steps: int) -> Told | None:
-    return told(held(values, steps), history.step_seconds)
+    return told(held(values, steps, history.step_seconds), values, history.step_seconds)

@@ -28,4 +28,4 @@ class SeasonalNaiveForecaster:
 
 def _tell(values: Array, history: History, steps: int) -> Told | None:
     rule = day_back(values, history, steps)
-    return told(rule, history.step_seconds) if rule else None
+    return told(rule, values, history.step_seconds) if rule else None
