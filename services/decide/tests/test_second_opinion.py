@@ -99,6 +99,22 @@ def test_it_has_to_earn_its_trust_for_a_day(tick):
     assert followed(tick, 20).ahead().prices_usd_per_mwh.tolist() == alone(tick, 20).ahead().prices_usd_per_mwh.tolist()
 
 
+def test_a_signal_that_is_never_known_does_not_keep_the_other_from_being_believed(tick):
+    outlook = Outlook(Clock(step_seconds=3_600))
+    for hour in range(HOURS):
+        values = (price(hour), carbon(hour) if hour < 2 else None)
+        outlook.hear(tick(12 * hour, *values, interval_seconds=3_600))
+        outlook.hear_forecast(forecast(tick, hour))
+    assert outlook.ahead().prices_usd_per_mwh[0, 0] == pytest.approx(price(HOURS))
+
+
+def test_what_was_believed_of_another_basis_is_not_believed_of_this_one(tick):
+    outlook = followed(tick)
+    outlook.hear(an_hour(tick, HOURS, carbon_basis=CarbonBasis.AVERAGE))
+    told = [price(HOURS + 1 + n) for n in range(3)]
+    assert not np.isclose(outlook.ahead().prices_usd_per_mwh[:3, 0], told).any()
+
+
 def test_each_signal_is_believed_for_itself(tick):
     """Thirty off is much for a carbon intensity that hardly moves, and little for a price that nobody expects."""
     ahead, without = followed(tick, wrong=30.0).ahead(), alone(tick).ahead()

@@ -243,6 +243,11 @@ async def test_a_proposal_is_one_model_among_the_others_and_a_replay_pays_for_no
     assert "gpt-4.1" not in replayed.price_models
 
 
+def test_a_model_that_is_named_twice_is_refused():
+    with pytest.raises(InputError, match="two models are named 'direct'"):
+        build(ForecastSettings(nats_url="nats://127.0.0.1:1", forecasters="direct,direct"))
+
+
 FAILING = """
 class Failing:
     name = "failing"

@@ -10,7 +10,7 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from carbonshift.common.broker import Outlet
-from carbonshift.common.errors import TransientError
+from carbonshift.common.errors import InputError, TransientError
 from carbonshift.common.events import DayAheadPrices, GridTick, ProvidedForecast
 from carbonshift.common.events.replay import mark
 from carbonshift.common.plugins import load_plugin
@@ -19,6 +19,7 @@ from carbonshift.forecast.forecaster import Forecaster, History, Outlook, sound
 from carbonshift.forecast.opinion import Opinion, opinion_of
 from carbonshift.forecast.proposer import Proposer
 from carbonshift.forecast.provided import PROVIDER, provider_opinion
+from carbonshift.forecast.record import BLEND
 from carbonshift.forecast.records import Records
 from carbonshift.forecast.refill import refill
 from carbonshift.forecast.region import Region, heard, history_of, passed, remembered, told
@@ -47,6 +48,9 @@ class Desk:
             load_plugin("carbonshift.forecasters", name)(settings) for name in settings.forecasters
         )
         self.proposer = Proposer.of(settings)
+        names = [*settings.forecasters, BLEND, PROVIDER, *([self.proposer.name] if self.proposer else [])]
+        if twice := sorted(name for name in names if names.count(name) > 1):
+            raise InputError(f"two models are named {twice[0]!r}", "give each of CARBONSHIFT_FORECASTERS once")
         self._regions: dict[str, Region] = {}
         self._told: dict[str, dict[str, ToldAhead]] = defaultdict(dict)
         """By region and run: what is told of a run may come before its first tick."""

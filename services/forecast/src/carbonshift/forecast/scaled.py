@@ -12,7 +12,7 @@ from carbonshift.forecast.each_signal import Tell, Told, bridged
 from carbonshift.forecast.forecaster import Array, History
 from carbonshift.forecast.scenarios import bands
 
-__all__ = ["DAY_SECONDS", "Scaled", "day_cycle", "smoothed", "spread", "told_by"]
+__all__ = ["DAY_SECONDS", "Scaled", "asinh_scale", "day_cycle", "smoothed", "spread", "told_by"]
 
 DAY_SECONDS = 86_400
 SHORTEST_DAYS = 14
@@ -65,7 +65,7 @@ def told_by(fit: Fit, finest_seconds: int = 3_600) -> Tell:
         flat = np.ptp(whole) <= 1e-9 * np.abs(whole).max()
         if flat or not long_enough or known < LEAST_KNOWN:
             return None
-        centre, width = _scale(whole)
+        centre, width = asinh_scale(whole)
         scaled = np.arcsinh((whole - centre) / width)
         thinning = max(1, finest_seconds // history.step_seconds)
         series = _thinned(scaled, history, steps, thinning)
@@ -144,7 +144,7 @@ def _between(newest: float, coarse: Array, steps: int, thinning: int) -> Array:
     return futures
 
 
-def _scale(values: Array) -> tuple[float, float]:
+def asinh_scale(values: Array) -> tuple[float, float]:
     """Median and a width of the middle; the standard deviation where the middle half of a signal stands still."""
     low, middle, high = (float(q) for q in np.quantile(values, (0.25, 0.5, 0.75)))
     width = high - low

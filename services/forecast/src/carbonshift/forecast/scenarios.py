@@ -4,7 +4,7 @@ import numpy as np
 
 from carbonshift.forecast.forecaster import Array, Bands
 
-__all__ = ["bands", "exceedance", "persistence"]
+__all__ = ["RANKS", "bands", "persistence"]
 
 RANKS = np.arange(1, 100) / 100
 """A percentile each: that many futures stand for the whole distribution."""
@@ -18,17 +18,6 @@ def bands(scenarios: Array) -> Bands:
     """
     p10, p50, p90 = np.quantile(scenarios, (0.1, 0.5, 0.9), axis=0)
     return Bands(p10=p10, p50=p50, p90=p90)
-
-
-def exceedance(scenarios: Array, threshold: float) -> Array:
-    """The share of futures above `threshold` in each step, of the shape (steps,).
-
-    Args:
-        scenarios: shape (futures, steps), finite, both at least 1.
-        threshold: in the unit of the scenarios; a value that just meets it does not exceed it.
-    """
-    share: Array = np.mean(scenarios > threshold, axis=0)
-    return share
 
 
 def persistence(values: Array, steps: int) -> Array:

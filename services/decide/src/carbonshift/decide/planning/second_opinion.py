@@ -53,7 +53,7 @@ class SecondOpinion:
         self._running: list[_Comparison] = []
         self._errors = np.zeros((2, len(SIGNALS), len(SPANS)))
         """Mean absolute errors, theirs and the outlook's, of each signal in each span."""
-        self._comparisons = [0 for _ in SPANS]
+        self._comparisons = np.zeros((len(SIGNALS), len(SPANS)), dtype=np.int64)
 
     def hear(self, forecast: GridForecast, own: tuple[Floats, Floats], now: int) -> None:
         """Take a forecast in; a degraded one, or one in other steps, counts as none.
@@ -97,15 +97,16 @@ class SecondOpinion:
         self._running = [comparison for comparison in self._running if comparison.learned < len(SPANS)]
 
     def _learn(self, comparison: _Comparison, span: int, which: slice) -> None:
-        known = comparison.counts[:, which] > 0
-        if not known.any(axis=1).all():
-            return
-        came = comparison.sums[:, which] / np.maximum(comparison.counts[:, which], 1)
-        for who, said in enumerate((comparison.theirs[:, which], comparison.own[:, which])):
-            missed = np.where(known, np.abs(said - came), 0.0).sum(axis=1) / known.sum(axis=1)
-            weight = WEIGHT if self._comparisons[span] else 1.0
-            self._errors[who, :, span] += weight * (missed - self._errors[who, :, span])
-        self._comparisons[span] += 1
+        for signal in SIGNALS:
+            known = comparison.counts[signal, which] > 0
+            if not known.any():
+                continue
+            came = comparison.sums[signal, which][known] / comparison.counts[signal, which][known]
+            weight = WEIGHT if self._comparisons[signal, span] else 1.0
+            for who, said in enumerate((comparison.theirs, comparison.own)):
+                missed = float(np.abs(said[signal, which][known] - came).mean())
+                self._errors[who, signal, span] += weight * (missed - self._errors[who, signal, span])
+            self._comparisons[signal, span] += 1
 
     def improve(self, prices: Floats, carbon: Floats, nodes: Floats, now: int, known: int) -> None:
         """Put what is believed in the place of the first stages, but for prices that are known.
@@ -118,9 +119,8 @@ class SecondOpinion:
             known: how many stages have published prices.
         """
         for span, (since, until) in enumerate(((0, self._near), (self._near, self._far))):
-            if self._comparisons[span] < FEWEST_COMPARISONS:
-                continue
-            believed = self._errors[0, :, span] < self._errors[1, :, span]
+            nearer = self._errors[0, :, span] < self._errors[1, :, span]
+            believed = nearer & (self._comparisons[:, span] >= FEWEST_COMPARISONS)
             if believed[PRICE]:
                 for number, z in enumerate(nodes):
                     theirs = self._stages(PRICE, float(z) / Z_OF_P90, now)[: min(until, prices.shape[0])]

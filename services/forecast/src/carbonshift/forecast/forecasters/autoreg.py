@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from statsmodels.tsa.ar_model import AutoReg
 
-from carbonshift.forecast.errors import NoSignalError
+from carbonshift.forecast.each_signal import Told, bridged, outlook
 from carbonshift.forecast.forecaster import Array, History, Outlook
-from carbonshift.forecast.scenarios import bands, exceedance, persistence
+from carbonshift.forecast.scaled import asinh_scale
+from carbonshift.forecast.scenarios import bands
 from carbonshift.forecast.settings import ForecastSettings
-from carbonshift.forecast.spike import spike_threshold
 
 __all__ = ["AutoRegForecaster"]
 
@@ -26,8 +26,6 @@ WINDOW_SECONDS = 14 * DAY_SECONDS
 SHORTEST_SECONDS = 2 * DAY_SECONDS
 """One day alone cannot tell a daily cycle from chance."""
 ROWS_PER_PARAMETER = 4
-STALE_SECONDS = 3_600
-"""With nothing newer than this the forecast starts from a value that is no longer true."""
 MOST_FUTURES = 1_000
 DITHER = 1e-4
 """Noise in the scaled unit, for fitting alone: without it a stretch that stands still or repeats has no one fit."""
@@ -51,22 +49,7 @@ class AutoRegForecaster:
 
     def predict(self, history: History, steps: int) -> Outlook:
         """See Forecaster."""
-        price = _futures("price", history.price_usd_per_mwh, history, steps)
-        carbon = _futures("carbon", history.carbon_g_per_kwh, history, steps)
-        threshold = spike_threshold(history)
-        return Outlook(
-            price_usd_per_mwh=bands(price.scenarios),
-            carbon_g_per_kwh=bands(np.maximum(carbon.scenarios, 0.0)),
-            spike_probability=exceedance(price.scenarios, threshold),
-            spike_threshold_usd_per_mwh=threshold,
-            degraded=price.degraded or carbon.degraded,
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Futures:
-    scenarios: Array
-    degraded: bool
+        return outlook(history, steps, _tell, _tell)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,41 +76,40 @@ class _Shape:
         return 1 + len(self.lags) + 2 * self.harmonics
 
 
-def _futures(signal: str, values: Array, history: History, steps: int) -> _Futures:
+def _tell(values: Array, history: History, steps: int) -> Told | None:
     values = values[-(WINDOW_SECONDS // history.step_seconds) :]
     known = ~np.isnan(values)
-    if not known.any():
-        raise NoSignalError(f"of {signal} nothing is known", "see which source stopped: its ticks carry no value")
-    bridged = np.interp(np.arange(values.size), np.flatnonzero(known), values[known])
     shape = _Shape.for_step(history.step_seconds)
     fewest = max(SHORTEST_SECONDS // history.step_seconds, shape.reach + steps + ROWS_PER_PARAMETER * shape.parameters)
-    flat = np.ptp(bridged) <= 1e-9 * np.abs(bridged).max()
-    if known.sum() < fewest or flat:
-        return _Futures(persistence(bridged, steps), degraded=True)
-    age_seconds = int(np.argmax(known[::-1])) * history.step_seconds
-    return _Futures(_fitted_futures(bridged, known, history, steps, shape), degraded=age_seconds > STALE_SECONDS)
+    if known.sum() < fewest:
+        return None
+    whole = bridged("the signal", values)
+    if np.ptp(whole) <= 1e-9 * np.abs(whole).max():
+        return None
+    futures = _fitted_futures(whole, known, history, steps, shape)
+    return Told(bands=bands(futures), futures=futures)
 
 
-def _fitted_futures(bridged: Array, known: NDArray[np.bool_], history: History, steps: int, shape: _Shape) -> Array:
+def _fitted_futures(whole: Array, known: NDArray[np.bool_], history: History, steps: int, shape: _Shape) -> Array:
     """Of the shape (futures, steps): the path from here, shifted by what each path from the past missed by.
 
     The paths from one half of the past are those of a model that was fitted to the other half: what a model has
     learned by heart it does not miss, and its spread would come out too narrow.
     """
-    size = bridged.size
-    centre, scale = _scale(bridged)
-    scaled = np.arcsinh((bridged - centre) / scale)
+    size = whole.size
+    centre, scale = asinh_scale(whole)
+    scaled = np.arcsinh((whole - centre) / scale)
     start = int(history.origin.timestamp()) - size * history.step_seconds
     day = _day_cycle(start, history.step_seconds, size + steps, shape.harmonics)
     limits = float(scaled.min()), float(scaled.max())
     origins = _past_origins(known, steps, shape.reach)
     actual = np.lib.stride_tricks.sliding_window_view(scaled, steps)
-    older, newer, whole = slice(0, size // 2), slice(size // 2, size), slice(0, size)
+    older, newer, all_of_it = slice(0, size // 2), slice(size // 2, size), slice(0, size)
     missed = []
     for fitted_to, told in ((newer, origins[origins < size // 2]), (older, origins[origins >= size // 2])):
         model = _Model.fit(scaled, day, fitted_to, shape)
         missed.append(actual[told] - model.paths(scaled, told, steps, limits))
-    path = _Model.fit(scaled, day, whole, shape).paths(scaled, np.array([size]), steps, limits)
+    path = _Model.fit(scaled, day, all_of_it, shape).paths(scaled, np.array([size]), steps, limits)
     futures: Array = centre + scale * np.sinh(np.clip(path + np.concatenate(missed), *limits))
     return futures
 
@@ -159,14 +141,6 @@ class _Model:
                 value = value + weight * window[reach + ahead - lag]
             window[reach + ahead] = np.clip(value, *limits)
         return window[reach:].T
-
-
-def _scale(values: Array) -> tuple[float, float]:
-    """Median and a width of the middle; the standard deviation where the middle half of a signal stands still."""
-    low, middle, high = (float(q) for q in np.quantile(values, (0.25, 0.5, 0.75)))
-    width = high - low
-    spread = float(values.std())
-    return middle, width if width > spread * 1e-3 else spread
 
 
 def _day_cycle(start: int, step_seconds: int, size: int, harmonics: int) -> Array:

@@ -10,6 +10,7 @@ from carbonshift.forecast.forecaster import Array, History, Outlook
 from carbonshift.forecast.naive import carried
 from carbonshift.forecast.published import known_ahead
 from carbonshift.forecast.ridge import foretold
+from carbonshift.forecast.scaled import asinh_scale
 from carbonshift.forecast.scenarios import RANKS, bands
 from carbonshift.forecast.settings import ForecastSettings
 from carbonshift.forecast.thinning import thinning
@@ -27,6 +28,7 @@ ROWS = 2_400
 """To learn from; a longer history is thinned out to about so many."""
 FEWEST_ROWS = 48
 """Of each lead time: with fewer the ranks of p10 and p90 hang on one error."""
+LEAST_KNOWN = 0.5
 BEYOND = 0.5
 """How far, in the scaled unit, a future may lie beyond all that the history has seen."""
 
@@ -78,7 +80,7 @@ def _told(values: Array, other: Array, history: History, steps: int) -> Told | N
     step_seconds, known = history.step_seconds, ~np.isnan(values)
     past_days = values.size * step_seconds / DAY_SECONDS
     own = _held(values)
-    if past_days < SHORTEST_DAYS or known.mean() < 0.5 or np.ptp(own) <= 1e-9 * np.abs(own).max():  # noqa: PLR2004
+    if past_days < SHORTEST_DAYS or known.mean() < LEAST_KNOWN or np.ptp(own) <= 1e-9 * np.abs(own).max():
         return None
     grid = Grid(step_seconds=step_seconds, days=WEEK_DAYS if past_days >= WEEKS_FOR_A_WEEK * WEEK_DAYS else 1)
     own, centre, width = _scaled(own)
@@ -116,8 +118,6 @@ def _leads(steps: int, step_seconds: int) -> Array:
 
 
 def _scaled(values: Array) -> tuple[Array, float, float]:
-    """On the asinh scale, with its centre and width: the median and the middle half."""
-    low, middle, high = (float(q) for q in np.quantile(values, (0.25, 0.5, 0.75)))
-    deviation = float(values.std())
-    width = max(high - low, 1e-3 * deviation) or 1.0
-    return np.arcsinh((values - middle) / width), middle, width
+    """On the asinh scale, with its centre and width."""
+    centre, width = asinh_scale(values)
+    return np.arcsinh((values - centre) / (width or 1.0)), centre, width
