@@ -1,9 +1,11 @@
 """The proposer with the real SDK, against an API on loopback."""
 
 import asyncio
+import fcntl
 import gzip
 import json
 import logging
+import threading
 import tracemalloc
 import typing
 from datetime import UTC, datetime
@@ -273,6 +275,53 @@ async def test_a_cancelled_question_stays_cancelled_and_paid(llm, llm_server, pr
     await one.close()
     assert lines()[-1]["reason"] == "timeout"
     assert lines()[-1]["usd"] > 0
+
+
+@pytest.fixture
+def locked(tmp_path):
+    """Holds the journal as another process does, and whether that is so: `locked(fcntl.LOCK_EX)`, `locked.let_go()`."""
+    path = tmp_path / "state" / "openai.jsonl"
+    path.parent.mkdir()
+    with path.open("ab") as file:
+        late = threading.Timer(30, lambda: fcntl.flock(file, fcntl.LOCK_UN))  # whoever waits for it has stalled
+
+        def let_go():
+            held = late.is_alive()
+            late.cancel()
+            fcntl.flock(file, fcntl.LOCK_UN)
+            return held
+
+        def lock(kind):
+            fcntl.flock(file, kind)
+            late.start()
+            return let_go
+
+        yield lock
+        let_go()
+        late.join()
+
+
+async def test_a_journal_that_others_hold_stalls_nobody_beyond_the_timeout(llm, proposer, ask, locked):
+    let_go = locked(fcntl.LOCK_EX)
+    one = proposer(openai_timeout_seconds=0.1)
+    assert await ask(one) is None
+    assert let_go()
+    assert one.counts.dropped == {Reason.TIMEOUT: 1}
+    assert not llm.asked
+
+
+async def test_a_reservation_that_comes_after_the_timeout_stays_counted(llm, llm_server, proposer, ask, lines, locked):
+    llm.play(llm_server.completion(text()))
+    let_go = locked(fcntl.LOCK_SH)
+    one = proposer(openai_timeout_seconds=0.1)
+    assert await ask(one) is None
+    assert lines() == []
+    assert let_go()
+    while not lines():
+        await asyncio.sleep(0.001)
+    assert await ask(proposer(openai_calls_per_day=1)) is None
+    assert await ask(proposer(openai_calls_per_day=2))
+    assert len(llm.asked) == 1
 
 
 async def test_a_body_without_an_end_is_not_read_to_it(llm, llm_server, proposer, ask, lines):
