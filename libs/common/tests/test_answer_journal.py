@@ -1,5 +1,6 @@
 """What the journal of paid answers keeps, whoever writes to it and whatever happens to it."""
 
+import fcntl
 import json
 import logging
 import os
@@ -7,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tracemalloc
 from datetime import timedelta
 
 import pytest
@@ -182,6 +184,7 @@ def test_a_full_disk_stops_spending_and_leaves_no_half_line_behind(path, call):
         for _ in range(2):
             with pytest.raises(JournalError, match="cannot be written"):
                 journal.reserve(call("b"), PLENTY)
+            assert ids(path) == ["a"]
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     journal.reserve(call("c"), TWO_CALLS)
@@ -191,14 +194,129 @@ def test_a_full_disk_stops_spending_and_leaves_no_half_line_behind(path, call):
 def test_old_days_are_dropped_and_whoever_has_the_file_follows(path, call, noon):
     one, other = AnswerJournal(path), AnswerJournal(path)
     one.settle(call("old", key="old", answer="then"))
-    one.settle(call("late", key="late", at=noon + timedelta(days=1), answer="still"))
-    one.settle(call("late", key="late", at=noon + timedelta(days=1), answer="still true"))
+    for day in range(1, 36):
+        one.settle(call(f"late{day}", key="late", at=noon + timedelta(days=day), answer="still"))
+        one.settle(call(f"late{day}", key="late", at=noon + timedelta(days=day), answer=f"still true {day}"))
     assert other.find("old").answer == "then"
     one.reserve(call("new", key="new", at=noon + timedelta(days=36)), PLENTY)
-    assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == ["late", "new"]
+    assert ids(path) == [*(f"late{day}" for day in range(1, 36)), "new"]
     assert other.find("old") is None
     other.reserve(call("newer", key="new", at=noon + timedelta(days=36)), TWO_CALLS)
     with pytest.raises(BudgetSpentError):
         one.reserve(call("newest", at=noon + timedelta(days=36)), TWO_CALLS)
-    assert one.find("late").answer == "still true"
+    assert one.find("late").answer == "still true 35"
     assert [child.name for child in path.parent.iterdir()] == [path.name]
+
+
+def ids(path):
+    return [json.loads(line)["id"] for line in path.read_text().splitlines()]
+
+
+@pytest.fixture
+def many_days(path, call, noon):
+    """A journal of 40 days, the last one `noon`: the next reservation drops some."""
+    path.parent.mkdir(parents=True)
+    calls = [call(f"d{day}", at=noon - timedelta(days=39 - day), answer="yes") for day in range(40)]
+    path.write_text("".join(f"{one.model_dump_json()}\n" for one in calls))
+    return AnswerJournal(path)
+
+
+def test_a_clock_that_leaps_ahead_and_back_gives_no_call_back(path, call, noon):
+    journal = AnswerJournal(path)
+    journal.reserve(call("a"), TWO_CALLS)
+    for number in range(5):
+        journal.reserve(call(f"ahead{number}", at=noon + timedelta(days=400 + number)), TWO_CALLS)
+    journal.reserve(call("b"), TWO_CALLS)
+    with pytest.raises(BudgetSpentError):
+        AnswerJournal(path).reserve(call("c"), TWO_CALLS)
+
+
+def test_a_line_that_cannot_be_made_out_is_a_call_at_the_most_that_one_cost(path, call, noon):
+    journal = AnswerJournal(path)
+    for name, usd in (("a", 0.1), ("b", 0.3), ("c", 0.1)):
+        journal.reserve(call(name, usd=usd), PLENTY)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(BudgetSpentError, match="3 of 3 calls"):
+        AnswerJournal(path).reserve(call("d"), Budget(calls_per_day=3, usd_per_day=9.0))
+    with pytest.raises(BudgetSpentError, match=r"0\.7000 of 0\.75 USD"):
+        AnswerJournal(path).reserve(call("d"), Budget(calls_per_day=9, usd_per_day=0.75))
+    AnswerJournal(path).reserve(call("d", at=noon + timedelta(days=1)), Budget(calls_per_day=1, usd_per_day=1.0))
+
+
+def test_lines_before_the_first_that_can_be_made_out_are_of_its_day(path, call):
+    AnswerJournal(path).settle(call("a"))
+    path.write_bytes(b"?\n" + path.read_bytes())
+    with pytest.raises(BudgetSpentError, match="2 of 2 calls"):
+        AnswerJournal(path).reserve(call("b"), TWO_CALLS)
+
+
+def test_where_no_line_can_be_made_out_they_are_of_the_day_the_file_was_written(path, call, noon):
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"?\n?\n")
+    os.utime(path, (noon.timestamp(), noon.timestamp()))
+    with pytest.raises(BudgetSpentError, match="2 of 2 calls"):
+        AnswerJournal(path).reserve(call("a"), TWO_CALLS)
+    AnswerJournal(path).reserve(call("a", at=noon + timedelta(days=1)), TWO_CALLS)
+
+
+def test_what_could_not_be_made_out_still_counts_after_old_days_are_dropped(path, call, many_days):
+    with path.open("ab") as file:
+        file.write(b"?\n?\n")
+    many_days.reserve(call("a"), PLENTY)
+    assert len(ids(path)) == 35 + 2 + 1
+    with pytest.raises(BudgetSpentError, match="4 of 4 calls"):
+        AnswerJournal(path).reserve(call("b"), Budget(calls_per_day=4, usd_per_day=9.0))
+
+
+def test_a_link_to_the_journal_stays_one(path, call, many_days, tmp_path):
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(path)
+    AnswerJournal(link).reserve(call("a"), PLENTY)
+    assert link.is_symlink()
+    assert ids(path) == [*(f"d{day}" for day in range(5, 40)), "a"]
+    assert many_days.find("k").answer == "yes"
+
+
+def test_nobody_else_may_read_it_unless_its_owner_said_so(path, call, many_days, tmp_path):
+    AnswerJournal(tmp_path / "new.jsonl").reserve(call("a"), PLENTY)
+    assert (tmp_path / "new.jsonl").stat().st_mode & 0o777 == 0o600
+    path.chmod(0o640)
+    many_days.reserve(call("a"), PLENTY)
+    assert "d0" not in ids(path)
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_reservation_is_on_the_disk_before_the_call_is_made(path, call, monkeypatch):
+    """What the kernel alone holds is gone when the power is."""
+    synced = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (real(descriptor), synced.append(os.fstat(descriptor))))
+    AnswerJournal(path).reserve(call("a"), PLENTY)
+    assert (path.stat().st_ino, path.stat().st_size) in [(one.st_ino, one.st_size) for one in synced]
+    assert path.parent.stat().st_ino in [one.st_ino for one in synced]
+
+
+def test_a_journal_of_rubbish_is_not_held_in_memory(path, call):
+    journal = AnswerJournal(path)
+    journal.settle(call("a", answer="yes"))
+    os.truncate(path, 64 << 20)
+    with path.open("ab") as file:
+        file.write(b"\n" + call("b", answer="no").model_dump_json().encode() + b"\n")
+    tracemalloc.start()
+    try:
+        assert journal.find("k").answer == "no"
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+    assert journal.rubbish == 1
+
+
+def test_a_lock_that_others_keep_stops_spending(path, call, monkeypatch):
+    monkeypatch.setattr("carbonshift.common.answer_journal.LOCK_WAIT_SECONDS", 0.0)
+    AnswerJournal(path).settle(call("a"))
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        assert AnswerJournal(path).find("k") == call("a")
+        with pytest.raises(JournalError, match="another process has locked it"):
+            AnswerJournal(path).reserve(call("b"), PLENTY)
+    AnswerJournal(path).reserve(call("b"), PLENTY)

@@ -46,6 +46,7 @@ class LlmServer:
     def __init__(self) -> None:
         self.asked: list[dict] = []
         self.keys: list[str] = []
+        self.encodings: list[str] = []
         self._plays: deque[Play] = deque()
         self._left = threading.Event()
         server = self
@@ -55,6 +56,7 @@ class LlmServer:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 server.asked.append({"path": self.path} | json.loads(body))
                 server.keys.append(self.headers["authorization"])
+                server.encodings.append(self.headers["accept-encoding"])
                 play = server._plays.popleft() if len(server._plays) > 1 else server._plays[0]
                 play.meanwhile()
                 if play.hang:

@@ -1,14 +1,19 @@
 """The proposer with the real SDK, against an API on loopback."""
 
 import asyncio
+import fcntl
+import gzip
 import json
 import logging
+import threading
+import tracemalloc
 import typing
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 from openai.types import ChatModel
+from pydantic import SecretStr
 
 from carbonshift.common.answer_journal import AnswerJournal
 from carbonshift.common.errors import InputError
@@ -238,6 +243,7 @@ async def test_the_timeout_holds_over_everything(llm, llm_server, proposer, ask,
     one = proposer(openai_timeout_seconds=0.4)
     assert await ask(one) is None
     assert one.counts.dropped == {Reason.TIMEOUT: 1}
+    await one.close()
     assert lines()[-1]["reason"] == "timeout"
     assert one.counts.usd == lines()[-1]["usd"] == pytest.approx(lines()[0]["usd"] / 3)
 
@@ -266,19 +272,114 @@ async def test_a_cancelled_question_stays_cancelled_and_paid(llm, llm_server, pr
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    await one.close()
     assert lines()[-1]["reason"] == "timeout"
     assert lines()[-1]["usd"] > 0
 
 
-async def test_a_key_that_is_no_header_is_told_to_nobody(llm, llm_server, proposer, ask, caplog):
-    caplog.set_level(logging.DEBUG)
-    llm.play(llm_server.completion(text()))
-    one = proposer(openai_api_key="sk-käy\nx: y")
+@pytest.fixture
+def locked(tmp_path):
+    """Holds the journal as another process does, and whether that is so: `locked(fcntl.LOCK_EX)`, `locked.let_go()`."""
+    path = tmp_path / "state" / "openai.jsonl"
+    path.parent.mkdir()
+    with path.open("ab") as file:
+        late = threading.Timer(30, lambda: fcntl.flock(file, fcntl.LOCK_UN))  # whoever waits for it has stalled
+
+        def let_go():
+            held = late.is_alive()
+            late.cancel()
+            fcntl.flock(file, fcntl.LOCK_UN)
+            return held
+
+        def lock(kind):
+            fcntl.flock(file, kind)
+            late.start()
+            return let_go
+
+        yield lock
+        let_go()
+        late.join()
+
+
+async def test_a_journal_that_others_hold_stalls_nobody_beyond_the_timeout(llm, proposer, ask, locked):
+    let_go = locked(fcntl.LOCK_EX)
+    one = proposer(openai_timeout_seconds=0.1)
     assert await ask(one) is None
-    assert one.counts.dropped == {Reason.UNEXPECTED: 1}
-    assert one.counts.usd == 0.0
-    assert "sk-k" not in caplog.text
+    assert let_go()
+    assert one.counts.dropped == {Reason.TIMEOUT: 1}
     assert not llm.asked
+
+
+async def test_a_reservation_that_comes_after_the_timeout_stays_counted(llm, llm_server, proposer, ask, lines, locked):
+    llm.play(llm_server.completion(text()))
+    let_go = locked(fcntl.LOCK_SH)
+    one = proposer(openai_timeout_seconds=0.1)
+    assert await ask(one) is None
+    assert lines() == []
+    assert let_go()
+    while not lines():
+        await asyncio.sleep(0.001)
+    assert await ask(proposer(openai_calls_per_day=1)) is None
+    assert await ask(proposer(openai_calls_per_day=2))
+    assert len(llm.asked) == 1
+
+
+async def test_a_body_without_an_end_is_not_read_to_it(llm, llm_server, proposer, ask, lines):
+    llm.play(llm_server.Play(b" " * (2 << 20) + llm_server.completion(text()).body))
+    one = proposer()
+    assert await ask(one) is None
+    assert one.counts.dropped == {Reason.TOO_LARGE: 1}
+    assert len(llm.asked) == 1
+    assert one.counts.usd == pytest.approx(lines()[0]["usd"] / 3)
+
+
+async def test_a_body_is_not_unpacked(llm, llm_server, proposer, ask):
+    llm.play(llm_server.Play(gzip.compress(bytes(64 << 20)), headers={"content-encoding": "gzip"}))
+    one = proposer()
+    tracemalloc.start()
+    try:
+        assert await ask(one) is None
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
+    assert one.counts.dropped == {Reason.MALFORMED: 1}
+    assert llm.encodings == ["identity"]
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_a_redirect_is_not_followed(llm, llm_server, proposer, ask, lines, status):
+    llm.play(llm_server.Play(b"", status, {"location": f"{llm.url}/chat/completions"}))
+    one = proposer()
+    assert await ask(one) is None
+    assert one.counts.dropped == {Reason.REDIRECTED: 1}
+    assert len(llm.asked) == 1
+    assert one.counts.usd == lines()[-1]["usd"] == 0.0
+
+
+async def test_an_answer_that_is_told_to_be_free_is_not(llm, llm_server, proposer, ask):
+    llm.play(llm_server.completion(text(), usage=(0, 0)))
+    one = proposer()
+    assert await ask(one)
+    (asked,) = llm.asked
+    sent_bytes = sum(len(message["content"]) for message in asked["messages"])
+    received_bytes = len(llm_server.completion(text(), usage=(0, 0)).body)
+    assert one.counts.usd == pytest.approx((sent_bytes // 8 * 2.0 + received_bytes // 8 * 8.0) / 1e6)
+    assert 0.0 < one.counts.usd < USD_TOLD
+
+
+async def test_an_answer_costs_no_more_than_was_reserved_whatever_is_told(llm, llm_server, proposer, ask, lines):
+    llm.play(llm_server.completion(text(), usage=(10**9, 10**9)))
+    one = proposer()
+    assert await ask(one)
+    assert one.counts.usd == lines()[-1]["usd"] == pytest.approx(lines()[0]["usd"] / 3)
+
+
+@pytest.mark.parametrize("key", ["sk-secret\nx: y", "sk-sécret", "sk-secret\x00", "sk secret", "sk-secret\udcff"])
+def test_a_key_that_is_no_header_is_the_users_error_and_told_to_nobody(key):
+    with pytest.raises(InputError, match="OPENAI_API_KEY is no key; set it in ASCII") as raised:
+        Proposer.of(ForecastSettings(openai_api_key=SecretStr(key)))
+    assert "cret" not in str(raised.value)
+    assert raised.value.__cause__ is raised.value.__context__ is None
 
 
 async def test_a_time_zone_that_is_none_costs_a_proposal_and_no_more(llm, proposer, ask):
@@ -417,10 +518,25 @@ def test_a_recording_that_is_not_there_is_the_users_error(tmp_path):
         Proposer.of(ForecastSettings(openai_answers=tmp_path / "none.jsonl"))
 
 
-def test_an_address_that_is_none_is_the_users_error():
-    with pytest.raises(InputError, match="OPENAI_BASE_URL is no address") as raised:
-        Proposer.of(ForecastSettings(openai_api_key=KEY, openai_base_url="http://user:secret/word@host"))
-    assert "secret" not in f"{raised.value} {raised.value.__cause__}"
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://user:secret/word@host",
+        "user:secret@host/v1",
+        "ftp://user:secret@host/v1",
+        "https:///v1?secret",
+        "//user:secret@host",
+        "secret",
+        "https://user:secret@host\n/v1",
+        "https://user:secret@host:99999999/v1",
+        "https://user:secret@ho\udcff/v1",
+    ],
+)
+def test_an_address_that_is_none_is_the_users_error(address):
+    with pytest.raises(InputError, match="OPENAI_BASE_URL is no address; write it as") as raised:
+        Proposer.of(ForecastSettings.model_construct(openai_api_key=SecretStr(KEY), openai_base_url=address))
+    assert "secret" not in f"{raised.value} {raised.value.__cause__} {raised.value.__context__}"
+    assert len(str(raised.value).splitlines()) == 1
 
 
 def test_an_empty_address_is_the_usual_one(monkeypatch):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from carbonshift.ingest.errors import SourceRefusedError, SourceUnavailableError
 from carbonshift.ingest.sources.electricitymaps import parse_history
-from carbonshift.ingest.sources.watttime import parse_forecast, parse_historical, parse_provided
+from carbonshift.ingest.sources.watttime import parse_forecast, parse_historical
 
 RECORDED = Path(__file__).parents[3].parent / "shared" / "raw-api"
 META = {
@@ -184,9 +184,13 @@ def expected_history(body, zone):
     return {moment(p["datetime"]): (p["carbonIntensity"], p.get("isEstimated") is True) for p in points}
 
 
+def forecast_readings(body, region):
+    return parse_forecast(body, region, datetime(2026, 3, 1, tzinfo=UTC)).readings
+
+
 PARSERS = {
     "historical": (parse_historical, expected_historical, 300, "CAISO_NORTH", [FLAT | {"data": MOERS}]),
-    "forecast": (parse_forecast, expected_forecast, 300, "CAISO_NORTH", [FLAT, RUNS]),
+    "forecast": (forecast_readings, expected_forecast, 300, "CAISO_NORTH", [FLAT, RUNS]),
     "electricitymaps": (
         parse_history,
         expected_history,
@@ -267,29 +271,29 @@ def test_recorded_watttime_answers_are_read():
     historical = parse_historical(recorded(RECORDED_BODIES["historical"]), "CAISO_NORTH")
     assert [r.value for r in historical] == pytest.approx([394.6253619, 390.0894382])
     assert all(r.estimated for r in historical)
-    assert [r.estimated for r in parse_forecast(recorded(RECORDED_BODIES["forecast"]), "CAISO_NORTH")] == [True] * 3
+    assert [r.estimated for r in forecast_readings(recorded(RECORDED_BODIES["forecast"]), "CAISO_NORTH")] == [True] * 3
 
 
 def test_a_recorded_forecast_says_when_it_was_made():
     asked_at = datetime(2026, 3, 1, tzinfo=UTC)
     body = recorded(RECORDED_BODIES["forecast"])
-    forecast = parse_provided(body, "CAISO_NORTH", asked_at)
+    forecast = parse_forecast(body, "CAISO_NORTH", asked_at)
     assert forecast.published_at == datetime(2022, 7, 15, tzinfo=UTC)
-    assert forecast.readings == parse_forecast(body, "CAISO_NORTH")
+    assert forecast.readings
 
 
 def test_the_single_forecast_of_the_published_contract_says_when_it_was_made():
     examples = json.loads(recorded("watttime_v3/official_openapi_2024-01_schema_examples.json"))
     body = json.dumps(examples["V3SingleForecastResponse"]).encode()
-    forecast = parse_provided(body, "CAISO_NORTH", datetime(2026, 3, 1, tzinfo=UTC))
+    forecast = parse_forecast(body, "CAISO_NORTH", datetime(2026, 3, 1, tzinfo=UTC))
     assert forecast.published_at == datetime(2022, 7, 15, tzinfo=UTC)
-    assert forecast.readings == parse_forecast(body, "CAISO_NORTH")
+    assert forecast.readings
 
 
 @pytest.mark.parametrize("example", ["V3Response", "V3SingleForecastResponse", "V3ExtendedForecastResponse"])
 def test_the_examples_of_the_published_contract_are_read(example):
     examples = json.loads(recorded("watttime_v3/official_openapi_2024-01_schema_examples.json"))
-    parse = parse_historical if example == "V3Response" else parse_forecast
+    parse = parse_historical if example == "V3Response" else forecast_readings
     assert all(r.value is not None for r in parse(json.dumps(examples[example]).encode(), "CAISO_NORTH"))
 
 
@@ -310,7 +314,7 @@ def test_the_examples_of_the_published_contract_are_read(example):
 )
 def test_a_recorded_answer_to_another_question_gives_no_number(name):
     body = recorded(name)
-    for parse, region in ((parse_historical, "PSCO"), (parse_forecast, "PSCO"), (parse_history, "DE")):
+    for parse, region in ((parse_historical, "PSCO"), (forecast_readings, "PSCO"), (parse_history, "DE")):
         with pytest.raises((SourceRefusedError, SourceUnavailableError)):
             parse(body, region)
 

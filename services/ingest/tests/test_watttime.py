@@ -6,6 +6,7 @@ import logging
 import traceback
 from base64 import b64decode
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import httpx
 import pytest
@@ -24,7 +25,6 @@ from carbonshift.ingest.sources.watttime import (
     WattTime,
     parse_forecast,
     parse_historical,
-    parse_provided,
     up_to_now,
 )
 from carbonshift.ingest.web import WebPool
@@ -157,7 +157,7 @@ def test_pounds_per_megawatt_hour_become_grams_per_kilowatt_hour():
 @pytest.mark.parametrize(
     "units", [..., None, "percentile", "kg_co2_per_mwh", "LBS_CO2_PER_MWH", 5, ["lbs_co2_per_mwh"]]
 )
-@pytest.mark.parametrize("parse", [parse_historical, parse_forecast])
+@pytest.mark.parametrize("parse", [parse_historical, partial(parse_forecast, asked_at=NOON)])
 def test_a_figure_without_its_declared_unit_is_none(parse, units):
     with pytest.raises(SourceRefusedError, match=r"units.*expected lbs_co2_per_mwh"):
         parse(body(point(NOON), units=units), "CAISO_NORTH")
@@ -205,7 +205,7 @@ def test_of_several_forecasts_the_newest_counts():
         {"generated_at": (NOON + n * STEP).isoformat(), "forecast": [point(NOON + n * STEP, 100 * n)]}
         for n in (2, 3, 1)
     ]
-    assert parse_forecast(body(*runs), "CAISO_NORTH") == [
+    assert parse_forecast(body(*runs), "CAISO_NORTH", NOON).readings == [
         Reading(NOON + 3 * STEP, pytest.approx(136.077711), estimated=True)
     ]
 
@@ -222,14 +222,14 @@ def test_of_several_forecasts_the_newest_counts():
     ],
 )
 def test_a_forecast_is_of_when_it_was_generated_or_else_of_when_it_was_asked_for(said, made):
-    forecast = parse_provided(body(point(NOON), generated_at=said), "CAISO_NORTH", NOON)
+    forecast = parse_forecast(body(point(NOON), generated_at=said), "CAISO_NORTH", NOON)
     assert (forecast.published_at, len(forecast.readings)) == (made, 1)
 
 
 def test_of_several_forecasts_the_newest_says_when_it_was_generated():
     runs = [{"generated_at": (NOON + n * STEP).isoformat(), "forecast": [point(NOON)]} for n in (2, 3, 1)]
     answer = body(*runs, generated_at=NOON.isoformat())
-    assert parse_provided(answer, "CAISO_NORTH", NOON).published_at == NOON + 3 * STEP
+    assert parse_forecast(answer, "CAISO_NORTH", NOON).published_at == NOON + 3 * STEP
 
 
 @given(measured=st.integers(0, 12), ahead=st.integers(-5, 20), seconds=st.integers(0, 299), first=st.integers(-3, 14))

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ from carbonshift.common.events import CarbonBasis
 from carbonshift.forecast.forecaster import Array, Bands, History, Outlook
 from carbonshift.forecast.proposer.points import Points
 
-__all__ = ["Message", "Question", "question_of"]
+__all__ = ["Question", "question_of"]
 
 PAST_SECONDS = 86_400
 MOST_PAST_VALUES = 96
@@ -33,8 +33,6 @@ The user's message is one JSON object of data. null is unknown. In it:
 Answer with exactly one number for each of minutes_ahead, in its order, in every list, and in each p10 <= p50 <= p90:
 the values that the price, or the carbon intensity, stays below with a probability of 10, 50 and 90 percent.
 A price may be negative, a carbon intensity may not. A probability lies between 0 and 1."""
-
-Message = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

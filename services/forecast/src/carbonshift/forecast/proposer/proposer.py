@@ -1,4 +1,7 @@
-"""Shell of the proposer: question, journal, model, check, in that order and within a timeout."""
+"""Shell of the proposer: question, journal, model, check, in that order and within a timeout.
+
+The journal may wait for a disk, or for another process, and is therefore asked in a thread.
+"""
 
 import asyncio
 import logging
@@ -43,13 +46,14 @@ class Proposer:
         self._now = now
         self._turn = asyncio.Lock()
         self._told: set[Reason] = set()
+        self._settling: set[asyncio.Task[None]] = set()
         self.counts = ProposerCounts()
 
     @classmethod
     def of(cls, settings: ForecastSettings) -> "Proposer | None":
         """The proposer that `settings` ask for; None without a key and without answers to take instead.
 
-        Raises: InputError where the file of answers is none, or the API's address.
+        Raises: InputError where the file of answers is none, or the API's address, or the key.
         """
         if settings.openai_answers is not None:
             journal = AnswerJournal(settings.openai_answers)
@@ -100,7 +104,9 @@ class Proposer:
         return None
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Put down what is still to be, and let go of the connections."""
+        if self._settling:
+            await asyncio.wait(self._settling)
         if self._chat:
             await self._chat.close()
 
@@ -108,7 +114,7 @@ class Proposer:
         """The text that answers `question`. Raises: NoProposalError, BudgetSpentError, JournalError."""
         key = question.key(self.name)
         async with self._turn:
-            call = self._journal.find(key)
+            call = await asyncio.to_thread(self._journal.find, key)
             if call is not None and (call.answer is not None or self._chat is None):
                 self.counts.from_journal += 1
             elif self._chat is None:
@@ -128,7 +134,7 @@ class Proposer:
             usd=chat.most_usd(question),
             reason=Reason.UNANSWERED,
         )
-        self._journal.reserve(call, self._settings.openai_budget)
+        await asyncio.to_thread(self._journal.reserve, call, self._settings.openai_budget)
         self.counts.calls += 1
         told = Told(reason=Reason.UNEXPECTED)
         try:
@@ -138,13 +144,16 @@ class Proposer:
             raise
         finally:
             settled = call.model_copy(update=asdict(told) | {"usd": chat.usd(question, told)})
-            self._settle(settled)
+            self.counts.usd += settled.usd
+            settling = asyncio.create_task(self._settle(settled))
+            self._settling.add(settling)
+            settling.add_done_callback(self._settling.discard)
+        await asyncio.shield(settling)  # whoever is cancelled does not wait for it, `close` does
         return settled
 
-    def _settle(self, call: PaidCall) -> None:
-        self.counts.usd += call.usd
+    async def _settle(self, call: PaidCall) -> None:
         try:
-            self._journal.settle(call)
+            await asyncio.to_thread(self._journal.settle, call)
         except JournalError as error:  # the reservation holds, and the answer is none the worse
             self._tell(Reason.JOURNAL, error)
 

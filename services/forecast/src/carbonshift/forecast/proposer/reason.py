@@ -24,11 +24,14 @@ class Reason(StrEnum):
     UNAUTHORIZED = "unauthorized"
     RATE_LIMITED = "rate_limited"
     BAD_REQUEST = "bad_request"
+    REDIRECTED = "redirected"
     UNEXPECTED = "unexpected"
     """An error that should not be, or a code that a journal of another version has."""
 
     MALFORMED = "malformed"
     """No completion at all."""
+    TOO_LARGE = "too_large"
+    """More bytes than any completion has."""
     EMPTY = "empty"
     REFUSAL = "refusal"
     FILTERED = "filtered"
@@ -58,8 +61,10 @@ REMEDIES: Mapping[Reason, str] = MappingProxyType(
         Reason.UNAUTHORIZED: "correct OPENAI_API_KEY",
         Reason.RATE_LIMITED: "wait, or raise the limits or the credit of the account",
         Reason.BAD_REQUEST: "set a CARBONSHIFT_OPENAI_MODEL that this API has, with structured outputs",
+        Reason.REDIRECTED: "set OPENAI_BASE_URL to where the API itself is",
         Reason.UNEXPECTED: "report this",
         Reason.MALFORMED: "see that OPENAI_BASE_URL is that of an OpenAI-compatible API",
+        Reason.TOO_LARGE: "see that OPENAI_BASE_URL is that of an OpenAI-compatible API",
         Reason.TRUNCATED: "raise CARBONSHIFT_OPENAI_OUTPUT_TOKENS",
     }
 )

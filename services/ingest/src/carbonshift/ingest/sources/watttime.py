@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated, Any, ClassVar, TypeVar
 
 import httpx
@@ -20,7 +21,7 @@ from carbonshift.ingest.reading import Reading, Signal
 from carbonshift.ingest.settings import IngestSettings
 from carbonshift.ingest.web import Web, WebPool
 
-__all__ = ["Login", "WattTime", "parse_forecast", "parse_historical", "parse_provided", "up_to_now"]
+__all__ = ["Login", "WattTime", "parse_forecast", "parse_historical", "up_to_now"]
 
 logger = logging.getLogger("carbonshift.ingest")
 
@@ -92,6 +93,9 @@ class _Token(BaseModel):
 
 
 A = TypeVar("A", _Historical, _Forecast)
+T = TypeVar("T")
+Warn = Callable[[object], None]
+"""Is given what the answer warns of, whatever that is."""
 
 
 class WattTime:
@@ -135,7 +139,7 @@ class WattTime:
         while begin < end:
             until = min(begin + LONGEST_SPAN, end)
             span = {"start": begin.isoformat(), "end": max(begin, until - STEP).isoformat()}
-            found, _ = await self._ask(self._web, "/v3/historical", _Historical, span)
+            found = await self._ask(self._web, "/v3/historical", partial(parse_historical, warn=self._warn), span)
             readings += [r for r in found if begin <= r.interval_start < until]
             begin = until
         now = self._clock()
@@ -170,11 +174,11 @@ class WattTime:
 
     async def _ask_ahead(self, now: datetime) -> CarbonForecast | None:
         try:
-            readings, answer = await self._ask(self._ahead, "/v3/forecast", _Forecast, {})
+            parse = partial(parse_forecast, asked_at=now, warn=self._warn)
+            return await self._ask(self._ahead, "/v3/forecast", parse, {})
         except SourceRefusedError as error:
             self._say_once("forecast", logging.INFO, f"watttime goes on without the forecast: {error}")
             return None
-        return CarbonForecast(answer.generated_at() or now, readings)
 
     async def _forecast_or_nothing(self, now: datetime) -> list[Reading]:
         try:
@@ -184,18 +188,14 @@ class WattTime:
             return []
         return ahead.readings if ahead else []
 
-    async def _ask(self, web: Web, path: str, model: type[A], span: dict[str, str]) -> tuple[list[Reading], A]:
-        def parse(body: bytes) -> tuple[list[Reading], A]:
-            answer = _declared(model, body, self._region)
-            return answer.readings(), answer
-
+    async def _ask(self, web: Web, path: str, parse: Callable[[bytes, str], T], span: dict[str, str]) -> T:
         params = {"region": self._region, "signal_type": "co2_moer", **span}
-        readings, answer = await web.ask(path, parse, params=params, auth=self._login)
-        warnings = answer.meta.warnings
+        return await web.ask(path, lambda body: parse(body, self._region), params=params, auth=self._login)
+
+    def _warn(self, warnings: object) -> None:
         for warning in warnings if isinstance(warnings, list) else []:
             text = f"watttime warns: {repr(warning)[:300]}"
             self._say_once(text, logging.WARNING, text)
-        return readings, answer
 
     def _say_once(self, about: str, level: int, text: str) -> None:
         if about not in self._said:
@@ -246,7 +246,7 @@ class Login(httpx.Auth):
         return next(self._basic.auth_flow(login))
 
 
-def parse_historical(body: bytes, region: str) -> list[Reading]:
+def parse_historical(body: bytes, region: str, warn: Warn = lambda _: None) -> list[Reading]:
     """MOER of `region` in g/kWh, oldest first; a null is None, what the provider imputed is estimated. Pure.
 
     A negative rate passes: what is plausible is judged in one place, for every source.
@@ -255,21 +255,22 @@ def parse_historical(body: bytes, region: str) -> list[Reading]:
         SourceUnavailableError where it cannot be read, or contradicts itself.
     Source: https://docs.watttime.org, GET /v3/historical.
     """
-    return _declared(_Historical, body, region).readings()
+    answer = _declared(_Historical, body, region)
+    readings = answer.readings()
+    warn(answer.meta.warnings)
+    return readings
 
 
-def parse_forecast(body: bytes, region: str) -> list[Reading]:
+def parse_forecast(body: bytes, region: str, asked_at: datetime, warn: Warn = lambda _: None) -> CarbonForecast:
     """As `parse_historical`, of the newest forecast in the answer; all of it is estimated. Pure.
 
-    Points stand in `data` itself, or in the `forecast` of runs, each with its `generated_at`.
+    Points stand in `data` itself, or in the `forecast` of runs, each with its `generated_at`. It is of when it was
+    generated, and of `asked_at` where the answer does not say.
     """
-    return _declared(_Forecast, body, region).readings()
-
-
-def parse_provided(body: bytes, region: str, asked_at: datetime) -> CarbonForecast:
-    """As `parse_forecast`, with when it was generated; `asked_at` where the answer does not say. Pure."""
     answer = _declared(_Forecast, body, region)
-    return CarbonForecast(answer.generated_at() or asked_at, answer.readings())
+    forecast = CarbonForecast(answer.generated_at() or asked_at, answer.readings())
+    warn(answer.meta.warnings)
+    return forecast
 
 
 def up_to_now(
