@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
 from carbonshift.backtest.forecasts.models import BASELINES
 
@@ -93,8 +93,9 @@ def _error_of(signal: str, unit: str) -> Panel:
 def _reliability(axes: Axes, tape: Tape, colours: Mapping[str, str]) -> None:
     axes.plot((0, 1), (0, 1), color="#bbbbbb", linewidth=1)
     for name, model in tape["models"].items():
-        bins = [b for b in model["spikes"]["reliability"] if b["count"] >= FEWEST_CASES]
-        axes.plot([b["said"] for b in bins], [b["occurred"] for b in bins], **_line(name, colours))
+        bins = model["spikes"]["reliability"]
+        occurred = _known([b["occurred"] if b["count"] >= FEWEST_CASES else None for b in bins])
+        axes.plot([b["said"] for b in bins], occurred, **_line(name, colours))
     axes.set(title="Spikes: said and seen", xlabel="probability said", ylabel="share in which one came")
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
 
@@ -104,8 +105,10 @@ def _cases(axes: Axes, tape: Tape, colours: Mapping[str, str]) -> None:
     for name, model in tape["models"].items():
         bins = model["spikes"]["reliability"]
         axes.plot([b["said"] for b in bins], [b["count"] for b in bins], **_line(name, colours))
-    title = f"Spikes: how often it was said (below {FEWEST_CASES}: left out)"
-    axes.set(title=title, xlabel="probability said", ylabel="cases", xlim=(-0.02, 1.02), yscale="log")
+    axes.set(title="Spikes: how often it was said", xlabel="probability said", xlim=(-0.02, 1.02))
+    axes.set(yscale="log", ylabel=f"cases (fewer than {FEWEST_CASES}: left out)")
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _coverage_of(signal: str) -> Panel:
