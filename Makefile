@@ -59,7 +59,7 @@ savings: $(STAMP)
 forecasts: $(STAMP)
 	mkdir -p build
 	$(BIN)/carbonshift forecast evaluate fr_2018_hourly de_2018_15min --models all --slow-every 35 --json build/forecast.json
-	$(BIN)/python -m carbonshift.backtest.forecasts.page build/forecast.json $(RESULTS) > docs/forecast.md
+	$(BIN)/python -m carbonshift.backtest.forecasts.page build/forecast.json $(RESULTS) --plot docs/forecast-reliability.svg > docs/forecast.md
 
 # the CPU build of torch where the package index offers it as a local file; else what the index gives
 $(STAMP): $(MANIFESTS)

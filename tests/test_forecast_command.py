@@ -14,6 +14,7 @@ import pytest
 
 COMMAND = [sys.executable, "-c", "from carbonshift.cli.main import main; main()", "forecast", "evaluate"]
 SMALL = ("--models", "autoreg", "--every", "11", "--jobs", "1")
+FEW = ("--models", "autoreg", "--every", "101", "--jobs", "1")
 
 
 @pytest.fixture
@@ -74,6 +75,10 @@ def test_the_same_command_gives_the_same_figures_however_many_work(carbonshift, 
         (("--json", "nowhere/out.json"), ("no folder nowhere", "a folder that exists")),
         (("--plot", "out.pdf"), ("--plot out.pdf", ".svg or .png")),
         (("--plot", "."), ("is a folder", "name a file")),
+        (("--json", "."), ("is a folder", "name a file")),
+        (("--models", ""), ("--models ''", "a name is missing")),
+        (("--horizon", "nan"), ("--horizon nan", "0.01 to 168")),
+        (("--horizon", "169"), ("--horizon 169", "0.01 to 168")),
     ],
 )
 def test_bad_input_is_told_in_one_line(carbonshift, tape, arguments, words):
@@ -90,6 +95,70 @@ def test_what_is_read_is_not_overwritten(carbonshift, tape):
     before = tape.read_text()
     one_line(carbonshift("forecast", "evaluate", tape, *SMALL, "--json", tape), "--json", "name another file")
     assert tape.read_text() == before
+
+
+@pytest.mark.parametrize("option", ["--json", "--plot"])
+def test_what_is_no_regular_file_is_not_replaced(carbonshift, tape, tmp_path, option):
+    pipe, link, circle = tmp_path / "pipe.svg", tmp_path / "link.svg", tmp_path / "circle.svg"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    circle.symlink_to(circle)
+    for path in (pipe, link):
+        one_line(carbonshift("forecast", "evaluate", tape, *SMALL, option, path), option, "is no regular file")
+        assert pipe.is_fifo()
+        assert link.is_symlink()
+    one_line(carbonshift("forecast", "evaluate", tape, *SMALL, option, circle), option, "circle.svg")
+
+
+def test_a_link_is_written_through_and_a_name_may_end_in_capitals(carbonshift, tape, tmp_path):
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    data, picture = tmp_path / "out.json", tmp_path / "out.SVG"
+    (folder / "there.json").write_text("old")
+    data.symlink_to(folder / "there.json")
+    picture.symlink_to(folder / "new.svg")
+    result = carbonshift("forecast", "evaluate", tape, *FEW, "--json", data, "--plot", picture)
+    assert result.returncode == 0, result.stderr
+    assert data.is_symlink()
+    assert picture.is_symlink()
+    assert json.loads((folder / "there.json").read_text())["tapes"]
+    assert (folder / "new.svg").read_text().startswith("<?xml")
+    assert {path.name for path in folder.iterdir()} == {"there.json", "new.svg"}
+
+
+def test_a_service_that_names_a_forecaster_that_is_not_there_is_refused(carbonshift, tape):
+    result = carbonshift("forecast", "evaluate", tape, *SMALL, CARBONSHIFT_FORECASTERS="autoreg,hope")
+    one_line(result, "'hope'", "autoreg")
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no /dev/full")
+def test_a_full_disk_behind_stdout_takes_no_file_with_it(tape, tmp_path):
+    data = tmp_path / "out.json"
+    with Path("/dev/full").open("wb") as full:
+        command = [*COMMAND, str(tape), *FEW, "--json", str(data)]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert result.returncode == 1, result.stderr
+    *_, complaint = result.stderr.splitlines()
+    assert complaint.startswith("carbonshift: stdout: ")
+    assert "Traceback" not in result.stderr
+    assert json.loads(data.read_text())["tapes"]
+
+
+def test_a_file_that_cannot_be_written_takes_no_table_with_it(tape, tmp_path):
+    """The folder is lost while the models are at work."""
+    folder = tmp_path / "lost"
+    folder.mkdir()
+    command = [*COMMAND, str(tape), *FEW, "--json", str(folder / "out.json")]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **streams) as process:
+        while len(_children(process.pid)) < 2:
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.01)
+        folder.rmdir()
+        tables, complaints = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert "autoreg" in tables
+    assert complaints.splitlines()[-1].startswith("carbonshift: --json")
 
 
 @pytest.mark.parametrize("cpu_seconds", [0.3, 3.0])

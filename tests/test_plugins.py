@@ -137,10 +137,10 @@ async def test_a_policy_of_somebody_else_decides(bus, start, carbonshift, outsid
 async def test_a_forecaster_of_somebody_else_forecasts(bus, start, carbonshift, outside):
     from carbonshift.common.events import GridForecast
 
-    start("carbonshift.forecast", NATS_URL=bus.url, CARBONSHIFT_FORECASTER="ten", **outside)
+    start("carbonshift.forecast", NATS_URL=bus.url, CARBONSHIFT_FORECASTERS="ten", **outside)
     assert carbonshift("replay", "fr_2018_hourly", "--to", "2018-01-03", NATS_URL=bus.url).returncode == 0
     (forecast, *_) = await bus.collect(GridForecast, when=lambda found: len(found) >= 1)
-    assert (forecast.models, set(forecast.price_usd_per_mwh.p50)) == ({"ten": 1.0}, {10.0})
+    assert (forecast.price_models, set(forecast.price_usd_per_mwh.p50)) == ({"ten": 1.0}, {10.0})
 
 
 async def test_a_device_backend_of_somebody_else_is_driven(bus, start, outside, tmp_path):

@@ -1,6 +1,9 @@
 """The evaluation: what a model hears and when, from which origins, and what its figures are set against."""
 
+import json
 import math
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -8,20 +11,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from carbonshift.backtest.forecasts.blending import blended_runs
 from carbonshift.backtest.forecasts.evaluation import Options, evaluation
 from carbonshift.backtest.forecasts.figures import Judged, figures_of
 from carbonshift.backtest.forecasts.hearing import Hearing, hearing
 from carbonshift.backtest.forecasts.models import BASELINES, chosen
 from carbonshift.backtest.forecasts.origins import origins_of
 from carbonshift.backtest.forecasts.page import forecast_page
-from carbonshift.backtest.forecasts.plot import plot
+from carbonshift.backtest.forecasts.plot import FEWEST_CASES, plot, reliability_plot
+from carbonshift.backtest.forecasts.ranking import ranked
 from carbonshift.backtest.forecasts.rolling import Run
 from carbonshift.backtest.recorded import recorded
 from carbonshift.common.errors import InputError
 from carbonshift.common.events import PriceMarket
 from carbonshift.common.tape import Sidecar, TapeRow, open_tape, write_tape
-from carbonshift.forecast.forecaster import Bands
+from carbonshift.forecast.forecaster import Bands, Outlook
 from carbonshift.forecast.memory import Memory
+from carbonshift.forecast.record import BLEND
 from carbonshift.forecast.settings import ForecastSettings
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
@@ -186,6 +192,59 @@ def test_a_shorter_horizon_has_fewer_leads():
     assert list(found["spikes"]["by_lead"]) == ["60", "240"]
 
 
+def test_what_somebody_proposes_is_a_row_of_its_own_and_weighs_in_the_blend():
+    """One that knows what comes, asked beside two that do not: the blend follows it as its evidence grows."""
+    window, steps, size = 24, 4, 24 + 200
+    world = bare(size)
+    world.actual[:] = world.told[:] = 50 + np.random.default_rng(0).normal(size=(2, size))
+    origins = np.arange(window, size - steps)
+    thresholds = np.full(origins.size, 99.0)
+
+    def run(model, off):
+        p10, p50, p90 = (np.full((origins.size, steps), 50.0 + off + width) for width in (-1, 0, 1))
+        bands = Bands(p10=p10, p50=p50, p90=p90)
+        return Run(
+            model=model,
+            origins=origins,
+            price_usd_per_mwh=bands,
+            carbon_g_per_kwh=bands,
+            spike_probability=np.zeros((origins.size, steps)),
+            seconds=np.full(origins.size, 0.5),
+            degraded=np.zeros(origins.size, dtype=bool),
+        )
+
+    runs = {"first": run("first", 20.0), "second": run("second", -20.0)}
+    shown = []
+
+    def propose(history, baseline):
+        shown.append(float(baseline.price_usd_per_mwh.p50[0]))
+        at = int(history.origin.timestamp() - world.first) // world.step_seconds
+        if at == window:
+            return None  # an answer that was of no use
+        price, carbon = (Bands(p10=row - 0.1, p50=row, p90=row + 0.1) for row in world.actual[:, at : at + steps])
+        return Outlook(
+            price_usd_per_mwh=price,
+            carbon_g_per_kwh=carbon,
+            spike_probability=np.zeros(steps),
+            spike_threshold_usd_per_mwh=99.0,
+            degraded=False,
+        )
+
+    alone = blended_runs(world, window, runs, thresholds, day_ahead=False)
+    asked = blended_runs(world, window, runs, thresholds, day_ahead=False, proposer=("somebody", propose))
+    assert set(alone) == {BLEND}
+    assert set(asked) == {BLEND, "somebody"}
+    assert set(shown) == {70.0}  # of the model to trust first
+    np.testing.assert_array_equal(asked["somebody"].origins, origins[1:])
+    ahead = world.actual[0][origins[:, None] + np.arange(steps)]
+    np.testing.assert_array_equal(asked["somebody"].price_usd_per_mwh.p50, ahead[1:])
+    missed = {
+        key: np.abs(found[BLEND].price_usd_per_mwh.p50 - ahead)[-50:].mean()
+        for key, found in (("alone", alone), ("asked", asked))
+    }
+    assert missed["asked"] < 0.1 * missed["alone"]
+
+
 def test_the_baselines_are_always_among_the_models():
     assert chosen("theta", day_ahead=False) == (*BASELINES, "theta")
     fast = chosen(None, day_ahead=False)
@@ -196,6 +255,15 @@ def test_the_baselines_are_always_among_the_models():
     assert "sarimax" in chosen("all", day_ahead=False)
     with pytest.raises(InputError, match="'hope' is not known"):
         chosen("theta,hope", day_ahead=False)
+    for text in ("", " ", "theta,"):
+        with pytest.raises(InputError, match="a name is missing"):
+            chosen(text, day_ahead=False)
+
+
+def test_what_is_not_known_ranks_last():
+    ratios = {"unknown": None, "good": 0.5, "exact": 0.0, "bad": 2.0}
+    models = {name: {"price": {"pinball_ratio": ratio}} for name, ratio in ratios.items()}
+    assert list(ranked(models)) == ["exact", "good", "bad", "unknown"]
 
 
 @pytest.fixture(scope="module")
@@ -239,11 +307,81 @@ def test_the_page_says_of_every_model_how_it_did_and_by_which_command(section):
     document = {"command": "carbonshift forecast evaluate folder/made.csv --json out.json", "tapes": [section]}
     page = forecast_page([document])
     assert "carbonshift forecast evaluate made.csv --json out.json" in page
-    assert "99.3 % of the prices were published" in page
+    assert "99.3 % of the prices were published as the forecasts began; the models heard them." in page
+    unheard = forecast_page([{**document, "tapes": [{**section, "day_ahead_known": False}]}])
+    assert "as the forecasts began; `--day-ahead` makes the models hear them." in unheard
     for name in section["models"]:
         assert page.count(f"{name}**" if name not in BASELINES else f"| {name} |") >= 3
     widths = {line.count("|") for line in page.splitlines() if line.startswith("| ") and "price, " in line}
     assert len(widths) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("/a/made.csv fr_2018_hourly --json=/b/out.json", "made.csv fr_2018_hourly --json=out.json"),
+        ("/a/made.csv --json /b/out.json --plot b/out.svg", "made.csv --json out.json --plot out.svg"),
+        ("--from 2021/01/02 --to=2021/02/03 a/made.csv", "--from 2021/01/02 --to=2021/02/03 made.csv"),
+        ("--day-ahead a/made.csv --models theta", "--day-ahead made.csv --models theta"),
+    ],
+)
+def test_the_page_tells_a_command_without_the_folders_of_its_files(section, given, told):
+    document = {"command": f"carbonshift forecast evaluate {given}", "tapes": [section]}
+    assert f"\ncarbonshift forecast evaluate {told}\n" in forecast_page([document])
+
+
+def test_too_few_origins_have_no_p_value_on_the_page(section):
+    theta = section["models"]["theta"]
+    assert theta["origins"] < 30
+    assert theta["price"]["diebold_mariano"]["seasonal-naive"]["pinball"]["p_value"] is None
+    page = forecast_page([{"command": "carbonshift", "tapes": [section]}])
+    row = next(line for line in page.splitlines() if line.startswith("| **theta**"))
+    assert [cell.strip() for cell in row.split("|")][-3] == "-"
+
+
+def test_the_page_shows_how_reliable_the_warnings_are_the_same_each_time(section, tmp_path):
+    result = tmp_path / "out.json"
+    result.write_text(json.dumps({"command": "carbonshift forecast evaluate made.csv", "tapes": [section]}))
+    made = []
+    for name in ("one", "two"):
+        picture = tmp_path / name / "reliability.svg"
+        picture.parent.mkdir()
+        command = [sys.executable, "-m", "carbonshift.backtest.forecasts.page", result, "--plot", picture]
+        made.append((subprocess.run(command, capture_output=True, check=True).stdout, picture.read_bytes()))
+    (page, picture), again = made
+    assert (page, picture) == again
+    assert picture == reliability_plot([section])
+    assert b"](reliability.svg)" in page
+    assert b"--plot docs/reliability.svg > docs/forecast.md" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "no results"),
+        (("out.json", "--plot", "out.json"), "no picture"),
+        (("out.json", "--plot", "none/out.svg"), "none/out.svg"),
+    ],
+)
+def test_a_page_that_cannot_be_made_is_told_in_one_line(section, tmp_path, arguments, words):
+    (tmp_path / "out.json").write_text(json.dumps({"command": "carbonshift", "tapes": [section]}))
+    command = [sys.executable, "-m", "carbonshift.backtest.forecasts.page", *arguments]
+    result = subprocess.run(command, capture_output=True, check=False, text=True, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert len(result.stderr.splitlines()) == 1
+    assert words in result.stderr
+
+
+def test_a_bin_of_few_cases_is_not_drawn_as_reliable(section):
+    """How often it was said is drawn all the same."""
+
+    def drawn(count):
+        bins = [{"count": 400, "said": 0.05, "occurred": 0.04}, {"count": count, "said": 0.55, "occurred": 1.0}]
+        model = {"spikes": {"reliability": bins}}
+        return reliability_plot([{"tape": "made", "origins": 400, "models": {"persistence": model}}]).decode()
+
+    few, enough = (drawn(count).count("<use ") for count in (FEWEST_CASES - 1, FEWEST_CASES))
+    assert enough == few + 1
 
 
 @pytest.mark.parametrize(("file_format", "begins"), [("svg", b"<?xml"), ("png", b"\x89PNG")])

@@ -22,7 +22,7 @@ from carbonshift.forecast.scores import (
 )
 
 values = arrays(float, st.integers(1, 60), elements=st.floats(-1e3, 1e3))
-losses = arrays(float, st.integers(20, 120), elements=st.floats(0, 100))
+losses = arrays(float, st.integers(30, 120), elements=st.floats(0, 100))
 
 
 def two(size, elements):
@@ -124,6 +124,9 @@ def test_too_few_origins_tell_nothing():
     few = diebold_mariano(np.arange(6.0), np.zeros(6), 4)
     assert math.isnan(few.p_value)
     assert few.difference == 2.5
+    noise = np.random.default_rng(0).normal(size=30)
+    assert math.isnan(diebold_mariano(noise[:29], np.zeros(29), 1).p_value)
+    assert diebold_mariano(noise, np.zeros(30), 1).p_value > 0.0
 
 
 def test_a_difference_that_never_varies_is_no_chance():

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from carbonshift.backtest.forecasts.models import BASELINES
+from carbonshift.backtest.forecasts.ranking import ranked
 
 __all__ = ["tape_tables"]
 
@@ -21,7 +22,7 @@ Row = Mapping[str, Any]
 
 def tape_tables(tape: Row) -> RenderableType:
     """Price, carbon, and spikes beside the time it took; models ordered by their price loss against the baselines."""
-    models = dict(sorted(tape["models"].items(), key=lambda item: item[1]["price"]["pinball_ratio"] or 0.0))
+    models = ranked(tape["models"])
     hours = tape["horizon_seconds"] / 3_600
     known = "published prices heard" if tape["day_ahead_known"] else "from history alone"
     lines = [
@@ -34,9 +35,9 @@ def tape_tables(tape: Row) -> RenderableType:
         "baseline's.",
     ]
     if tape["published_share"]:
-        lines.append(
-            f"known: {tape['published_share']:.1%} of the prices were published as the forecast began: error 0"
-        )
+        heard = "the models heard them." if tape["day_ahead_known"] else "--day-ahead makes the models hear them."
+        lines.append(f"{tape['published_share']:.1%} of the prices were published as the forecasts began;")
+        lines.append(heard)
     return Group(
         *(_signal(tape, models, signal) for signal in UNITS),
         _spikes(models),

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,8 @@ def can_write(name: str, path: Path, taken: AbstractSet[Path]) -> None:
 
     Raises: InputError where it is among the `taken`, or no file in a folder that exists.
     """
-    if path.resolve() in taken:
+    if _target(name, path) in taken:
         raise InputError(f"{name} {path} is a file that is read or written already", "name another file")
-    if path.is_dir() or not path.parent.is_dir():
-        what = "is a folder" if path.is_dir() else f"there is no folder {path.parent}"
-        raise InputError(f"{name} {path}: {what}", "name a file in a folder that exists")
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
@@ -33,15 +31,34 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
 
 
 def write_whole(name: str, path: Path, content: bytes) -> None:
-    """Write the content for option `name`.
+    """Write the content for option `name`; where `path` is a link, to what it leads to.
 
     Raises: InputError where it cannot be written; `path` then holds what it held.
     """
-    part = path.with_name(f".{path.name}.part{os.getpid()}")
+    target = _target(name, path)  # again: much may have happened since the work began
+    part = target.with_name(f".{target.name}.part{os.getpid()}")
     try:
         part.write_bytes(content)
-        part.replace(path)
+        part.replace(target)
     except OSError as error:
         raise InputError(f"{name} {path}: {error.strerror or error}", "make room, or name another file") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _target(name: str, path: Path) -> Path:
+    """What `path` leads to: a regular file, or none yet in a folder that exists."""
+    try:
+        target = path.resolve()
+        if target.is_dir():
+            what = "is a folder"
+        elif target.exists() and not target.is_file():
+            what = "is no regular file"
+        elif not target.parent.is_dir():
+            what = f"there is no folder {path.parent if not path.is_symlink() else target.parent}"
+        else:
+            return target
+    except (OSError, RuntimeError) as error:  # Python 3.12 and older: RuntimeError where links lead in a circle
+        what = getattr(error, "strerror", None) or "leads nowhere"
+    raise InputError(f"{name} {path}: {what}", "name a file in a folder that exists")

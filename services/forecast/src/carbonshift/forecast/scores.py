@@ -31,6 +31,8 @@ __all__ = [
 QUANTILES = (0.1, 0.5, 0.9)
 """Of the bands, in their order."""
 LOW_RANK, HIGH_RANK = QUANTILES[0], QUANTILES[-1]
+FEWEST_ORIGINS = 30
+"""Of a test: with fewer its statistic is far from a Student's t."""
 FEWEST_PER_LAG = 2
 """A mean whose variance is estimated over more lags than half of its terms says nothing."""
 
@@ -174,7 +176,7 @@ def diebold_mariano(loss: Array, rival: Array, overlap: int) -> Comparison:
 
     The long-run variance is Newey and West's with Bartlett weights, over as many lags as the horizons overlap, and no
     fewer than their rule of thumb for that many origins; Harvey, Leybourne and Newbold's correction for small samples,
-    and Student's t with one degree of freedom less than origins.
+    and Student's t with one degree of freedom less than origins. Of fewer than 30 origins it tells nothing.
 
     Args:
         loss: shape (origins,), one for each, in the order of their time; NaN where it is not known.
@@ -189,7 +191,7 @@ def diebold_mariano(loss: Array, rival: Array, overlap: int) -> Comparison:
     differences = differences[~np.isnan(differences)]
     size = differences.size
     lags = max(overlap, math.floor(4 * (size / 100) ** (2 / 9)))
-    if size <= FEWEST_PER_LAG * lags:
+    if size < FEWEST_ORIGINS or size <= FEWEST_PER_LAG * lags:
         return Comparison(difference=mean_known(differences), statistic=math.nan, p_value=math.nan, origins=size)
     difference = float(differences.mean())
     apart = differences - difference

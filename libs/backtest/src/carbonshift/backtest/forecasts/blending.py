@@ -1,4 +1,10 @@
-"""The forecast that the service would have published, out of what its models said from each origin of a tape. Pure."""
+"""What the service's step makes of what its models said from each origin of a tape. Pure.
+
+It differs from what the live service publishes: its evidence begins with the first origin and comes from each origin of
+the evaluation, not from every 15 minutes (`CARBONSHIFT_EVERY_SECONDS`); the horizon is the one evaluated, not
+`CARBONSHIFT_HORIZON_SECONDS`; its models are those of `CARBONSHIFT_FORECASTERS` that are evaluated and not slow; and
+more opinions than theirs it has with `--propose` alone.
+"""
 
 import time
 from collections.abc import Callable, Mapping

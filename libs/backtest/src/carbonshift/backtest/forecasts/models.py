@@ -19,7 +19,7 @@ def chosen(text: str | None, *, day_ahead: bool) -> tuple[str, ...]:
         text: names with commas, or `all`; None: all that are not slow.
         day_ahead: whether published prices are heard: without them the model `day-ahead` is left out unless named.
 
-    Raises: InputError naming the one that is not installed.
+    Raises: InputError naming the one that is not installed, or where a name is empty.
     """
     installed = plugin_names(GROUP)
     if text is None or text == "all":
@@ -28,6 +28,8 @@ def chosen(text: str | None, *, day_ahead: bool) -> tuple[str, ...]:
         ]
     else:
         names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise InputError(f"--models {text!r}: a name is missing", f"give all, or some of {', '.join(installed)}")
     for name in names:
         if name not in installed:
             raise InputError(f"--models {name!r} is not known", f"give all, or some of {', '.join(installed)}")

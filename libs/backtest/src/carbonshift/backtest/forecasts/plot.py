@@ -1,23 +1,26 @@
-"""An evaluation of forecasts as a picture: errors by lead time, coverage, and what a warning of a spike is worth."""
+"""An evaluation of forecasts as pictures: errors by lead time, coverage, and what a warning of a spike is worth."""
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
 from carbonshift.backtest.forecasts.models import BASELINES
 
-__all__ = ["plot"]
+__all__ = ["plot", "reliability_plot"]
 
 Tape = Mapping[str, Any]
+Panel = Callable[[Axes, Tape, Mapping[str, str]], None]
 
-INCHES = (11.0, 7.6)
-"""Of each tape."""
+PANEL_INCHES = (4.8, 3.8)
+LEGEND_COLUMNS = 5
+FEWEST_CASES = 20
+"""Of a bin of probability: in fewer the share that came is chance."""
 STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.titlesize": 11,
@@ -43,25 +46,40 @@ def plot(document: Mapping[str, Any], file_format: str) -> bytes:
         document: with at least one tape.
         file_format: svg or png.
     """
-    tapes = document["tapes"]
+    return _drawn(document["tapes"], PANELS, file_format)
+
+
+def reliability_plot(tapes: Sequence[Tape]) -> bytes:
+    """How far the probabilities of a spike can be believed, and how often each was said; SVG, the same for the same.
+
+    Args:
+        tapes: sections of such documents, at least one.
+    """
+    return _drawn(tapes, RELIABILITY_PANELS, "svg")
+
+
+def _drawn(tapes: Sequence[Tape], panels: Sequence[Sequence[Panel]], file_format: str) -> bytes:
+    rows, columns = len(panels), len(panels[0])
+    size = (PANEL_INCHES[0] * columns, (PANEL_INCHES[1] * rows + 0.8) * len(tapes))
     with style.context("default"), mpl.rc_context(STYLE):
-        whole = Figure(figsize=(INCHES[0], INCHES[1] * len(tapes)), layout="constrained")
+        whole = Figure(figsize=size, layout="constrained")
         parts = whole.subfigures(len(tapes), squeeze=False)[:, 0]
         names = list(dict.fromkeys(name for tape in tapes for name in tape["models"]))
         rest = [name for name in names if name not in BASELINES]
         colours = BASELINE_COLOURS | {name: COLOURS[at % len(COLOURS)] for at, name in enumerate(rest)}
         for part, tape in zip(parts, tapes, strict=True):
             part.suptitle(f"{tape['tape']}, {tape['origins']} origins", fontweight="bold")
-            for axes, panel in zip(part.subplots(2, 2).flat, PANELS, strict=True):
+            grid = part.subplots(rows, columns, squeeze=False)
+            for axes, panel in zip(grid.flat, (each for row in panels for each in row), strict=True):
                 panel(axes, tape, colours)
             handles, labels = part.axes[0].get_legend_handles_labels()
-            part.legend(handles, labels, loc="outside lower center", ncols=4)
+            part.legend(handles, labels, loc="outside lower center", ncols=LEGEND_COLUMNS)
         out = io.BytesIO()
         whole.savefig(out, format=file_format, dpi=120, metadata={"Date": None} if file_format == "svg" else None)
     return out.getvalue()
 
 
-def _error_of(signal: str, unit: str) -> Callable[[Axes, Tape, Mapping[str, str]], None]:
+def _error_of(signal: str, unit: str) -> Panel:
     def panel(axes: Axes, tape: Tape, colours: Mapping[str, str]) -> None:
         hours = [(step + 1) * tape["step_seconds"] / 3_600 for step in range(tape["steps"])]
         for name, model in tape["models"].items():
@@ -76,20 +94,34 @@ def _reliability(axes: Axes, tape: Tape, colours: Mapping[str, str]) -> None:
     axes.plot((0, 1), (0, 1), color="#bbbbbb", linewidth=1)
     for name, model in tape["models"].items():
         bins = model["spikes"]["reliability"]
-        axes.plot([b["said"] for b in bins], [b["occurred"] for b in bins], **_line(name, colours))
+        occurred = _known([b["occurred"] if b["count"] >= FEWEST_CASES else None for b in bins])
+        axes.plot([b["said"] for b in bins], occurred, **_line(name, colours))
     axes.set(title="Spikes: said and seen", xlabel="probability said", ylabel="share in which one came")
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
 
 
-def _coverage(axes: Axes, tape: Tape, colours: Mapping[str, str]) -> None:
-    for signal, dashes in (("price", "-"), ("carbon", ":")):
+def _cases(axes: Axes, tape: Tape, colours: Mapping[str, str]) -> None:
+    axes.axhline(FEWEST_CASES, color="#bbbbbb", linewidth=1)
+    for name, model in tape["models"].items():
+        bins = model["spikes"]["reliability"]
+        axes.plot([b["said"] for b in bins], [b["count"] for b in bins], **_line(name, colours))
+    axes.set(title="Spikes: how often it was said", xlabel="probability said", xlim=(-0.02, 1.02))
+    axes.set(yscale="log", ylabel=f"cases (fewer than {FEWEST_CASES}: left out)")
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _coverage_of(signal: str) -> Panel:
+    def panel(axes: Axes, tape: Tape, colours: Mapping[str, str]) -> None:
         for name, model in tape["models"].items():
             shares = _known(model[signal]["coverage_by_hour"])
-            axes.plot(range(1, len(shares) + 1), shares, **{**_line(name, colours), "linestyle": dashes})
-    axes.axhline(0.8, color="#bbbbbb", linewidth=1)
-    axes.set(title="Share from p10 to p90 (price solid, carbon dotted)", xlabel="hour ahead", ylabel="0.8 is right")
-    axes.set_ylim(bottom=min(0.5, axes.get_ylim()[0]), top=1)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.plot(range(1, len(shares) + 1), shares, **_line(name, colours))
+        axes.axhline(0.8, color="#bbbbbb", linewidth=1)
+        axes.set(title=f"Share of {signal} from p10 to p90", xlabel="hour ahead", ylabel="0.8 is right")
+        axes.set_ylim(bottom=min(0.5, axes.get_ylim()[0]), top=1)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+    return panel
 
 
 def _line(name: str, colours: Mapping[str, str]) -> dict[str, Any]:
@@ -101,4 +133,8 @@ def _known(values: list[float | None]) -> list[float]:
     return [float("nan") if value is None else value for value in values]
 
 
-PANELS = (_error_of("price", "$/MWh"), _error_of("carbon", "g/kWh"), _reliability, _coverage)
+PANELS = (
+    (_error_of("price", "$/MWh"), _coverage_of("price"), _reliability),
+    (_error_of("carbon", "g/kWh"), _coverage_of("carbon"), _cases),
+)
+RELIABILITY_PANELS = ((_reliability, _cases),)

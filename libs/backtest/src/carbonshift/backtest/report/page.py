@@ -37,15 +37,16 @@ def page(document: Mapping[str, Any]) -> str:
 
 
 def write_page(path: Path, document: Mapping[str, Any]) -> None:
-    """Write the page, whole or not at all: until then `path` holds what it held.
+    """Write the page, whole or not at all: until then `path`, or what it links to, holds what it held.
 
     Raises: InputError where it cannot be written.
     """
     body = page(document).encode("utf-8", "replace")
-    part = path.with_name(f".{path.name}.part{os.getpid()}")
+    target = path.resolve()
+    part = target.with_name(f".{target.name}.part{os.getpid()}")
     try:
         part.write_bytes(body)
-        part.replace(path)
+        part.replace(target)
     except OSError as error:
         raise InputError(f"--html {path}: {error.strerror or error}", "make room, or name another file") from error
     finally:

@@ -11,10 +11,10 @@ __all__ = ["PersistenceForecaster"]
 
 
 class PersistenceForecaster:
-    """The last known value for every step, between quantiles of what that has missed by over the history.
+    """The last known value for every step, between quantiles of what that has missed by over the last 28 days.
 
-    The quantiles of each step are conformal: of the errors that forecasts from every past origin of the history made
-    so many steps ahead.
+    The quantiles of each step are conformal: of the errors that forecasts made so many steps ahead, from the past
+    origins of those days, thinned to at most 1,200.
     """
 
     name: ClassVar[str] = "persistence"
