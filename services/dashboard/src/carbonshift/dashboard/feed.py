@@ -100,7 +100,7 @@ class Feed:
 
     async def _follow(self, client: Client, kind: type[Event]) -> None:
         stream = stream_name(kind.stream, self._settings.subject_prefix)
-        while True:
+        while not _is_cancelled():
             lost = self._lost
             try:
                 await self._listen(client.jetstream(timeout=2), kind, stream, lost)
@@ -136,7 +136,7 @@ class Feed:
         )
         self._complaints.pop(stream, None)
         try:
-            while not lost.is_set():
+            while not lost.is_set() and not _is_cancelled():
                 try:
                     async with asyncio.timeout(CHECK_SECONDS):
                         await lost.wait()
@@ -186,3 +186,9 @@ class Feed:
         if self._complaints.get(about) != problem:
             self._complaints[about] = problem
             self._logger.log(level, "%s: %s", about, problem)
+
+
+def _is_cancelled() -> bool:
+    """Whether this task was, though what it waited for may have swallowed it: Python's wait_for does now and then."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
