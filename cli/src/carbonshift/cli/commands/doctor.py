@@ -24,6 +24,7 @@ from carbonshift.common.power_curve import RESNET18_V100
 from carbonshift.common.reach import reach_broker
 from carbonshift.common.settings import Settings
 from carbonshift.decide.settings import DecideSettings
+from carbonshift.forecast.settings import ForecastSettings
 from carbonshift.gpu_worker.doctor import DeviceReport, inspect_devices
 from carbonshift.ingest.settings import IngestSettings
 
@@ -200,20 +201,22 @@ def _setpoints() -> Iterator[Finding]:
 def _keys() -> Iterator[Finding]:
     """Whether each is there; never what it is, and nobody is asked whether it is right."""
     try:
-        settings = IngestSettings.load()
+        settings, forecast = IngestSettings.load(), ForecastSettings.load()
     except CarbonShiftError as error:
-        yield Finding("settings of ingest", "broken", error.problem, error.remedy)
+        yield Finding("settings of ingest and forecast", "broken", error.problem, error.remedy)
         return
     keys = (
         (
             "WattTime",
             "WATTTIME_USERNAME and WATTTIME_PASSWORD",
             settings.watttime_username and settings.watttime_password,
+            "caiso-outlook needs none",
         ),
-        ("Electricity Maps", "ELECTRICITYMAPS_API_KEY", settings.electricitymaps_api_key),
+        ("Electricity Maps", "ELECTRICITYMAPS_API_KEY", settings.electricitymaps_api_key, "caiso-outlook needs none"),
+        ("OpenAI", "OPENAI_API_KEY", forecast.openai_api_key, "forecasts need none"),
     )
-    for provider, names, given in keys:
+    for provider, names, given, without_it in keys:
         if given:
             yield Finding(f"key of {provider}", "ok", f"{names} set")
         else:
-            yield Finding(f"key of {provider}", "lack", "none", f"set {names} to use it; caiso-outlook needs none")
+            yield Finding(f"key of {provider}", "lack", "none", f"set {names} to use it; {without_it}")
