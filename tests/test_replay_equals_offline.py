@@ -19,11 +19,11 @@ from carbonshift.ingest.sources.recording import RecordingSource
 RECORDINGS = Path(__file__).parents[2] / "shared" / "recordings"
 CALIFORNIA = RECORDINGS / "caiso_dlap-pgae_moer-pge_2019_5min.csv.gz"
 TAPES = [
-    pytest.param(bundled_tapes()["de_2018_15min"], datetime(2018, 3, 1, tzinfo=UTC), 5, id="de"),
+    pytest.param(bundled_tapes()["de_2018_15min"], datetime(2018, 3, 1, tzinfo=UTC), 3, id="de"),
     pytest.param(
         CALIFORNIA,
         datetime(2019, 5, 15, tzinfo=UTC),
-        3,
+        2,
         id="california",
         marks=pytest.mark.skipif(not CALIFORNIA.exists(), reason="the folder of Californian recordings is not here"),
     ),
