@@ -16,12 +16,12 @@ from itertools import islice, pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from carbonshift.common.errors import InputError
 from carbonshift.common.events import CarbonBasis, Name, PriceMarket, rfc3339
+from carbonshift.common.time_zone import TimeZone
 
 __all__ = [
     "COLUMNS",
@@ -74,7 +74,7 @@ class Sidecar(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     region: Name = "tape"
-    time_zone: str = "UTC"
+    time_zone: TimeZone = "UTC"
     """IANA name of the market's own clock."""
     step_seconds: int | None = Field(default=None, ge=1, le=31 * 86_400)
     """Length of an interval; without it the distance of the first two rows."""
@@ -87,15 +87,6 @@ class Sidecar(BaseModel):
     price_market: PriceMarket = PriceMarket.REAL_TIME
     day_ahead_published: time | None = None
     """Local clock time at which the next local day's prices become known."""
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"{value!r} is not an IANA time zone") from error
-        return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,13 @@
 import math
 from datetime import time
 from typing import ClassVar, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from carbonshift.common.events import Name
 from carbonshift.common.power_curve import RESNET18_V100
 from carbonshift.common.settings import Settings
+from carbonshift.common.time_zone import TimeZone
 from carbonshift.decide.norm import Band
 
 __all__ = ["DecideSettings", "RegionSettings", "SiteBudget"]
@@ -78,21 +78,12 @@ class RegionSettings(BaseModel):
     """For the policy `solar-window`: the local time at which training may begin."""
     solar_window_to: time = time(16)
     """The local time at which it pauses."""
-    time_zone: str = "UTC"
+    time_zone: TimeZone = "UTC"
     """IANA name of the local clock: of the solar window, and of the weekends that the planner expects."""
     usd_per_tonne: NonNegativeFloat = 100.0
     """For the policy `planner`: what a tonne of CO2 counts beside the energy bill."""
     lease_intervals: PositiveFloat = 2.0
     """How many intervals past its own, or past the reading of its source, a state stays valid without a successor."""
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"{value!r} is not an IANA time zone") from error
-        return value
 
     def band(self) -> Band:
         """The band of the norms."""

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from typing import Annotated, ClassVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AliasChoices,
@@ -17,6 +16,7 @@ from pydantic_settings import NoDecode
 
 from carbonshift.common.settings import Settings
 from carbonshift.common.spending import Budget
+from carbonshift.common.time_zone import TimeZone
 
 __all__ = ["ForecastSettings"]
 
@@ -38,7 +38,7 @@ class ForecastSettings(Settings):
     """How far ahead it looks; at least one step. What is beyond four hours is for the planner."""
     every_seconds: float = Field(default=900.0, gt=0, allow_inf_nan=False)
     """A new forecast of a region this long after the last one, as far as the length of its intervals allows."""
-    time_zone: str = "UTC"
+    time_zone: TimeZone = "UTC"
     """IANA name of the local clock: by it people get up, and have weekends."""
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
     """Port of the loopback interface at which Prometheus finds what became of the questions to a language model."""
@@ -74,15 +74,6 @@ class ForecastSettings(Settings):
     @classmethod
     def _separated(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"{value!r} is not an IANA time zone") from error
-        return value
 
     @property
     def openai_budget(self) -> Budget:
