@@ -23,6 +23,8 @@ class Verdict:
 
     said: Opinion
     """Of all signals."""
+    spike_threshold_usd_per_mwh: float
+    """Above it a price is a spike: the first model's."""
     known_steps: int
     """Of so many first steps the price is published."""
     price_models: Mapping[str, float]
@@ -54,6 +56,7 @@ def verdict(record: Record, history: History, outlooks: Mapping[str, Outlook], m
     claim = claim_of(opinions | {BLEND: said}, origin, history.step_seconds, threshold, known.size)
     return Verdict(
         said=said,
+        spike_threshold_usd_per_mwh=threshold,
         known_steps=min(known.size, steps),
         price_models=_weights(record, opinions, PRICE, more.keys()),
         carbon_models=_weights(record, opinions, CARBON, more.keys()),

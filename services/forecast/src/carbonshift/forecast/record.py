@@ -144,11 +144,9 @@ def _judge(sums: dict[str, Array], claim: Claim, which: slice, history: History)
         score[..., REGRET] = score[..., LOSS] - of_all
         told = ~np.isnan(score[..., LOSS])
         score[~told] = 0.0
-        own = sums.get(model)
-        own = np.zeros(SUMS_SHAPE) if own is None else own.copy()
+        own = sums.setdefault(model, np.zeros(SUMS_SHAPE))
         for signal in range(len(SIGNALS)):
             np.add.at(own[signal], blocks, np.nan_to_num(score[signal]))
-        sums[model] = own
 
 
 def _scores(said: Array, actual: Mapping[str, Array]) -> Array:

@@ -76,7 +76,6 @@ def told(
         more: likewise.
     """
     found = verdict(region.record, history, outlooks, more)
-    threshold = next(iter(outlooks.values())).spike_threshold_usd_per_mwh
     forecast = GridForecast(
         region=region.name,
         origin=history.origin,
@@ -86,7 +85,7 @@ def told(
         carbon_g_per_kwh=_quantiles(found.said[CARBON]),
         carbon_basis=region.memory.carbon_basis,
         spike_probability=tuple(np.round(found.said[SPIKE][0], DECIMALS).tolist()),
-        spike_threshold_usd_per_mwh=threshold,
+        spike_threshold_usd_per_mwh=found.spike_threshold_usd_per_mwh,
         price_models=dict(found.price_models),
         carbon_models=dict(found.carbon_models),
         skill=skill(found.record),
