@@ -12,7 +12,16 @@ from carbonshift.forecast.each_signal import Tell, Told, bridged
 from carbonshift.forecast.forecaster import Array, History
 from carbonshift.forecast.scenarios import bands
 
-__all__ = ["DAY_SECONDS", "Scaled", "asinh_scale", "day_cycle", "smoothed", "spread", "told_by"]
+__all__ = [
+    "DAY_SECONDS",
+    "Scaled",
+    "asinh_scale",
+    "day_cycle",
+    "deseasonalised",
+    "smoothed",
+    "spread",
+    "told_by",
+]
 
 DAY_SECONDS = 86_400
 SHORTEST_DAYS = 14
@@ -47,6 +56,17 @@ class Scaled:
 Fit = Callable[[Scaled], Array]
 """A model: equally likely futures on the asinh scale, of the shape (futures, steps). May raise LinAlgError, ValueError
 and any warning where it does not fit."""
+
+
+def deseasonalised(series: Scaled, season: Callable[[Scaled], Array]) -> tuple[Array, Array]:
+    """The values without their season of the day, and the season of the steps ahead: as on the last day.
+
+    Args:
+        series: of any steps; in steps of a day there is no season.
+        season: of each value, in the scaled unit.
+    """
+    seasonal = season(series) if series.day > 1 else np.zeros(series.values.size)
+    return series.values - seasonal, np.resize(seasonal[-series.day :], series.steps)
 
 
 def told_by(fit: Fit, finest_seconds: int = 3_600) -> Tell:

@@ -5,11 +5,10 @@ from typing import ClassVar
 import numpy as np
 from statsmodels.regression.quantile_regression import QuantReg
 
-from carbonshift.forecast.each_signal import outlook
-from carbonshift.forecast.forecaster import Array, History, Outlook
-from carbonshift.forecast.scaled import Scaled, day_cycle, told_by
+from carbonshift.forecast.candidate import Candidate
+from carbonshift.forecast.forecaster import Array
+from carbonshift.forecast.scaled import Scaled, day_cycle
 from carbonshift.forecast.scores import QUANTILES
-from carbonshift.forecast.settings import ForecastSettings
 
 __all__ = ["QuantileRegressionForecaster"]
 
@@ -19,7 +18,7 @@ TOLERANCE = 1e-3
 """In the scaled unit: a tenth of a percent of the middle half of the signal."""
 
 
-class QuantileRegressionForecaster:
+class QuantileRegressionForecaster(Candidate):
     """statsmodels' QuantReg of each step on the last values, the value of a day before and Fourier terms of the day.
 
     All of it on asinh-scaled values, fitted anew each time; a history of steps below an hour is thinned to that. The
@@ -29,20 +28,11 @@ class QuantileRegressionForecaster:
     """
 
     name: ClassVar[str] = "quantile-regression"
-    slow: ClassVar[bool] = True
 
-    def __init__(self, settings: ForecastSettings | None = None) -> None:
-        del settings  # it has none of its own
-
-    def predict(self, history: History, steps: int) -> Outlook:
-        """See Forecaster."""
-        tell = told_by(_fit)
-        return outlook(history, steps, tell, tell)
-
-
-def _fit(series: Scaled) -> Array:
-    day = day_cycle(series, HARMONICS if series.day >= 2 * HARMONICS else 0)
-    return np.column_stack([_step(series, day, step) for step in range(series.steps)])
+    def fit(self, series: Scaled) -> Array:
+        """See Candidate."""
+        day = day_cycle(series, HARMONICS if series.day >= 2 * HARMONICS else 0)
+        return np.column_stack([_step(series, day, step) for step in range(series.steps)])
 
 
 def _step(series: Scaled, day: Array, step: int) -> Array:

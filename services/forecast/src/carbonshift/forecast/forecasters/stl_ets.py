@@ -6,10 +6,9 @@ import numpy as np
 from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 from statsmodels.tsa.seasonal import STL
 
-from carbonshift.forecast.each_signal import outlook
-from carbonshift.forecast.forecaster import Array, History, Outlook
-from carbonshift.forecast.scaled import Scaled, smoothed, told_by
-from carbonshift.forecast.settings import ForecastSettings
+from carbonshift.forecast.candidate import Candidate
+from carbonshift.forecast.forecaster import Array
+from carbonshift.forecast.scaled import Scaled, deseasonalised, smoothed
 
 __all__ = ["StlEtsForecaster"]
 
@@ -18,7 +17,7 @@ SEASONAL_DAYS = 29
 MOST_ITERATIONS = 50
 
 
-class StlEtsForecaster:
+class StlEtsForecaster(Candidate):
     """statsmodels' STL and ETS (additive errors, no trend) on asinh-scaled values, fitted anew each time.
 
     A history of steps below half an hour is thinned to that. The season goes on as on the last day. Quantiles are those
@@ -29,22 +28,14 @@ class StlEtsForecaster:
     """
 
     name: ClassVar[str] = "stl-ets"
-    slow: ClassVar[bool] = True
+    finest_seconds: ClassVar[int] = 1_800
 
-    def __init__(self, settings: ForecastSettings | None = None) -> None:
-        del settings  # it has none of its own
-
-    def predict(self, history: History, steps: int) -> Outlook:
-        """See Forecaster."""
-        tell = told_by(_fit, finest_seconds=1_800)
-        return outlook(history, steps, tell, tell)
+    def fit(self, series: Scaled) -> Array:
+        """See Candidate."""
+        adjusted, goes_on = deseasonalised(series, _season)
+        found = ETSModel(adjusted).fit(disp=False, maxiter=MOST_ITERATIONS)
+        return smoothed(adjusted, found.smoothing_level, found.forecast(series.steps) + goes_on)
 
 
-def _fit(series: Scaled) -> Array:
-    seasonal = np.zeros(series.values.size)
-    if series.day > 1:
-        seasonal = STL(series.values, period=series.day, seasonal=SEASONAL_DAYS).fit().seasonal
-    adjusted = series.values - seasonal
-    found = ETSModel(adjusted).fit(disp=False, maxiter=MOST_ITERATIONS)
-    goes_on = np.resize(seasonal[-series.day :], series.steps)
-    return smoothed(adjusted, found.smoothing_level, found.forecast(series.steps) + goes_on)
+def _season(series: Scaled) -> Array:
+    return np.asarray(STL(series.values, period=series.day, seasonal=SEASONAL_DAYS).fit().seasonal)

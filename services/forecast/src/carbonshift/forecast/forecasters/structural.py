@@ -5,10 +5,9 @@ from typing import ClassVar
 import numpy as np
 from statsmodels.tsa.statespace.structural import UnobservedComponents
 
-from carbonshift.forecast.each_signal import outlook
-from carbonshift.forecast.forecaster import Array, History, Outlook
-from carbonshift.forecast.scaled import Scaled, spread, told_by
-from carbonshift.forecast.settings import ForecastSettings
+from carbonshift.forecast.candidate import Candidate
+from carbonshift.forecast.forecaster import Array
+from carbonshift.forecast.scaled import Scaled, spread
 
 __all__ = ["StructuralForecaster"]
 
@@ -16,7 +15,7 @@ HARMONICS = 3
 MOST_ITERATIONS = 15
 
 
-class StructuralForecaster:
+class StructuralForecaster(Candidate):
     """statsmodels' UnobservedComponents on asinh-scaled values, fitted anew each time; quantiles of its own variance.
 
     A history of steps below an hour is thinned to that, and the fit ends after fifteen iterations: on finer
@@ -26,22 +25,13 @@ class StructuralForecaster:
     """
 
     name: ClassVar[str] = "structural"
-    slow: ClassVar[bool] = True
 
-    def __init__(self, settings: ForecastSettings | None = None) -> None:
-        del settings  # it has none of its own
-
-    def predict(self, history: History, steps: int) -> Outlook:
-        """See Forecaster."""
-        tell = told_by(_fit)
-        return outlook(history, steps, tell, tell)
-
-
-def _fit(series: Scaled) -> Array:
-    cycles = [{"period": series.day, "harmonics": HARMONICS}] if series.day >= 2 * HARMONICS else None
-    model = UnobservedComponents(
-        series.values, level="local level", freq_seasonal=cycles, autoregressive=1, use_exact_diffuse=False
-    )
-    found = model.fit(disp=0, maxiter=MOST_ITERATIONS, cov_type="none")
-    told = found.get_forecast(series.steps)
-    return spread(np.asarray(told.predicted_mean), np.asarray(told.se_mean))
+    def fit(self, series: Scaled) -> Array:
+        """See Candidate."""
+        cycles = [{"period": series.day, "harmonics": HARMONICS}] if series.day >= 2 * HARMONICS else None
+        model = UnobservedComponents(
+            series.values, level="local level", freq_seasonal=cycles, autoregressive=1, use_exact_diffuse=False
+        )
+        found = model.fit(disp=0, maxiter=MOST_ITERATIONS, cov_type="none")
+        told = found.get_forecast(series.steps)
+        return spread(np.asarray(told.predicted_mean), np.asarray(told.se_mean))
