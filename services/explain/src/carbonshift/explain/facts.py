@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from zoneinfo import ZoneInfo
 
 from carbonshift.common.events import CarbonBasis, GridTransition, Pulse
+from carbonshift.explain.expected import Expected
 from carbonshift.explain.figures import duration, rounded
+from carbonshift.explain.fleet import FleetAnswer
+from carbonshift.explain.fuel_shift import FuelShift
 from carbonshift.explain.move import move_to
 
-__all__ = ["FactSheet", "Signal", "fact_sheet"]
+__all__ = ["FactSheet", "FleetFacts", "Next", "Signal", "Surroundings", "fact_sheet"]
 
 LIMITS_BY_REASON: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -25,6 +29,8 @@ LIMITS_BY_REASON: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """Which of the thresholds each reason has to do with."""
+FLAPPING = 3
+DAY = timedelta(days=1)
 LEAST_PRICE_MOVE_USD_PER_MWH = 1.0
 LEAST_CARBON_MOVE_G_PER_KWH = 5.0
 LEAST_MOVE_SHARE = 0.05
@@ -40,6 +46,54 @@ class Signal:
     """None where it has not moved to speak of."""
     moved_within: str | None = None
     """As it is said: `10 minutes`."""
+    steady: bool = False
+    """It has a past and has not moved."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What is known around a transition beyond what it says itself."""
+
+    expected: Expected | None = None
+    fleet: FleetAnswer | None = None
+    fuels: tuple[FuelShift, ...] = ()
+    changes_last_hour: int = 1
+    """Of the region's state, this one among them."""
+
+
+ALONE = Surroundings()
+UTC_CLOCK = ZoneInfo("UTC")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Next:
+    """The change to come by the forecast, each moment as it is said: `20:00`, `tomorrow 06:30`."""
+
+    horizon: str
+    """How far the forecast looks, as it is said."""
+    state: Pulse | None
+    """None: no change within the horizon at p50."""
+    p50: str | None = None
+    p10: str | None = None
+    """None: not within the horizon."""
+    p90: str | None = None
+    price_usd_per_mwh: float | None = None
+    """p50 of the interval in which it changes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetFacts:
+    """What the fleet has done so far, in whole watts."""
+
+    before_w: float
+    now_w: float
+    change_w: float
+    """Without its sign."""
+    basis: str
+    paused: int
+    resumed: int
+    tokens: int
+    tokens_w: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +106,10 @@ class FactSheet:
     """None for the first state of a region."""
     previous_lasted: str | None
     """As it is said: `3 h 20 min`."""
-    date_utc: str
-    since_utc: str
+    zone: str
+    """Name of the clock that all times are told by: `UTC`, `PST`."""
+    date: str
+    since: str
     """Start of the interval in which the state began, `18:05`."""
     reasons: tuple[str, ...]
     """Codes, the weightiest first."""
@@ -70,6 +126,11 @@ class FactSheet:
     """For the reference board."""
     replay: str | None
     """The run it belongs to; None on the live grid."""
+    changes_last_hour: int | None
+    """None where it is no more than two."""
+    next: Next | None
+    fleet: FleetFacts | None
+    fuels: tuple[FuelShift, ...]
 
     def facts(self) -> dict[str, float | str | None]:
         """All of it by name, flat, for the event and for whoever checks a text against it."""
@@ -78,8 +139,9 @@ class FactSheet:
             "state": self.state.value,
             "previous": self.previous.value if self.previous else None,
             "previous_lasted": self.previous_lasted,
-            "date_utc": self.date_utc,
-            "since_utc": self.since_utc,
+            "clock": self.zone,
+            "date": self.date,
+            "since": self.since,
             "reasons": ", ".join(self.reasons),
             "price_usd_per_mwh": self.price.value,
             "price_before_usd_per_mwh": self.price.before,
@@ -94,11 +156,51 @@ class FactSheet:
             "training": "may run" if self.run else "paused",
             "power_limit_w": self.power_limit_w,
             "replay": self.replay,
+            "changes_last_hour": self.changes_last_hour,
+            **self._next_facts(),
+            **self._fleet_facts(),
+            **{
+                f"{shift.fuel}_{name}": value
+                for shift in self.fuels
+                for name, value in (
+                    ("before_percent", float(shift.before_percent)),
+                    ("percent", float(shift.now_percent)),
+                    ("moved_within", duration(shift.within)),
+                )
+            },
+        }
+
+    def _next_facts(self) -> dict[str, float | str | None]:
+        coming = self.next
+        if coming is None:
+            return {"expected": None}
+        return {
+            "expected": coming.state.value if coming.state else "no change",
+            "forecast_horizon": coming.horizon,
+            "expected_at_p50": coming.p50,
+            "expected_at_p10": coming.p10,
+            "expected_at_p90": coming.p90,
+            "price_then_usd_per_mwh": coming.price_usd_per_mwh,
+        }
+
+    def _fleet_facts(self) -> dict[str, float | str | None]:
+        fleet = self.fleet
+        if fleet is None:
+            return {}
+        return {
+            "fleet_before_w": fleet.before_w,
+            "fleet_w": fleet.now_w,
+            "fleet_change_w": fleet.change_w,
+            "fleet_basis": fleet.basis,
+            "jobs_paused": float(fleet.paused),
+            "jobs_resumed": float(fleet.resumed),
+            "tokens": float(fleet.tokens),
+            "tokens_w": fleet.tokens_w,
         }
 
 
-def fact_sheet(transition: GridTransition) -> FactSheet:
-    """The facts of `transition`; a reason that is not known here is kept and has no limit."""
+def fact_sheet(transition: GridTransition, around: Surroundings = ALONE, zone: ZoneInfo = UTC_CLOCK) -> FactSheet:
+    """The facts of `transition` by the clock of `zone`; a reason that is not known here is kept and has no limit."""
     state, given = transition.state, transition.facts
     names = [name for reason in state.reasons for name in LIMITS_BY_REASON.get(reason, ())]
     limits = {name: given.thresholds[name] for name in names if name in given.thresholds}
@@ -125,8 +227,9 @@ def fact_sheet(transition: GridTransition) -> FactSheet:
         state=state.state,
         previous=transition.previous,
         previous_lasted=duration(state.since - since) if transition.previous and since else None,
-        date_utc=f"{state.since:%Y-%m-%d}",
-        since_utc=f"{state.since:%H:%M}",
+        zone=state.since.astimezone(zone).tzname() or zone.key,
+        date=f"{state.since.astimezone(zone):%Y-%m-%d}",
+        since=f"{state.since.astimezone(zone):%H:%M}",
         reasons=state.reasons,
         price=price,
         carbon=carbon,
@@ -137,6 +240,51 @@ def fact_sheet(transition: GridTransition) -> FactSheet:
         run=state.run,
         power_limit_w=rounded(state.power_limit_w)[0],
         replay=state.replay.run if state.replay else None,
+        changes_last_hour=around.changes_last_hour if around.changes_last_hour >= FLAPPING else None,
+        next=_next(around.expected, state.since, zone),
+        fleet=_fleet(around.fleet),
+        fuels=around.fuels,
+    )
+
+
+def _next(expected: Expected | None, since: datetime, zone: ZoneInfo) -> Next | None:
+    if expected is None:
+        return None
+    horizon = duration(timedelta(hours=expected.horizon // timedelta(hours=1)))
+    if expected.change is None:
+        return Next(horizon=horizon, state=None)
+
+    def said(moment: datetime | None) -> str | None:
+        if moment is None:
+            return None
+        local, today = moment.astimezone(zone), since.astimezone(zone).date()
+        day = "" if local.date() == today else "tomorrow " if local.date() == today + DAY else f"{local:%Y-%m-%d} "
+        return f"{day}{local:%H:%M}"
+
+    change = expected.change
+    return Next(
+        horizon=horizon,
+        state=change.state,
+        p50=said(change.p50),
+        p10=said(change.p10),
+        p90=said(change.p90),
+        price_usd_per_mwh=rounded(change.price_usd_per_mwh)[0],
+    )
+
+
+def _fleet(answer: FleetAnswer | None) -> FleetFacts | None:
+    if answer is None:
+        return None
+    before_w, now_w, tokens_w = (round(watts) + 0.0 for watts in (answer.before_w, answer.now_w, answer.tokens_w))
+    return FleetFacts(
+        before_w=before_w,
+        now_w=now_w,
+        change_w=abs(now_w - before_w),
+        basis=answer.basis,
+        paused=answer.paused,
+        resumed=answer.resumed,
+        tokens=answer.tokens,
+        tokens_w=tokens_w,
     )
 
 
@@ -155,4 +303,10 @@ def _signal(
     shown, *shown_limits = rounded(value, *limits.values(), *([move.before] if move else []))
     before = shown_limits.pop() if move else None
     moved_within = duration(move.took) if move else None
-    return Signal(value=shown, before=before, moved_within=moved_within), dict(zip(limits, shown_limits, strict=True))
+    signal = Signal(
+        value=shown,
+        before=before,
+        moved_within=moved_within,
+        steady=move is None and any(v is not None and start < at for start, v in zip(starts, values, strict=False)),
+    )
+    return signal, dict(zip(limits, shown_limits, strict=True))

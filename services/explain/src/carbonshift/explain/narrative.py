@@ -2,7 +2,7 @@
 
 from carbonshift.common.events import GridTransition, Narrative
 from carbonshift.explain.facts import fact_sheet
-from carbonshift.explain.template import narrate
+from carbonshift.explain.languages import English
 
 __all__ = ["TEMPLATE", "narrative_of"]
 
@@ -16,7 +16,7 @@ def narrative_of(transition: GridTransition) -> Narrative:
         region=transition.region,
         transition_id=transition.id,
         interval_start=transition.state.interval_start,
-        text=narrate(sheet),
+        text=English().narrate(sheet),
         model=TEMPLATE,
         facts=sheet.facts(),
         fallback=False,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from carbonshift.common.events import CarbonBasis, GridState, GridTransition, Issue, Pulse, Replay, TransitionFacts
 from carbonshift.explain.facts import fact_sheet
 from carbonshift.explain.figures import ungrounded
-from carbonshift.explain.template import narrate
+from carbonshift.explain.languages import English
 
 CODES = (
     "price_missing",
@@ -46,7 +46,7 @@ THRESHOLDS = (
 
 def told(transition):
     sheet = fact_sheet(transition)
-    text = narrate(sheet)
+    text = English().narrate(sheet)
     assert ungrounded(text, sheet.facts()) == ()
     return text
 

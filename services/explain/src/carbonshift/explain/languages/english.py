@@ -1,37 +1,65 @@
-"""A transition told in two sentences out of its fact sheet, and out of nothing else. Pure."""
+"""A transition told in English."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 from carbonshift.common.events import Issue, Pulse
-from carbonshift.explain.facts import FactSheet, Signal
-from carbonshift.explain.figures import grouped
+from carbonshift.explain.facts import FactSheet, FleetFacts, Next, Signal
+from carbonshift.explain.figures import duration, grouped
 
-__all__ = ["narrate"]
+__all__ = ["English"]
+
+NO_WORD = re.compile(r"[^a-z0-9_]+")
+LONGEST_CODE = 60
 
 
-def narrate(sheet: FactSheet) -> str:
-    """What changed and why; then what it means for training, and what to look at where a person can help."""
-    return f"{_opening(sheet)}: {'; '.join(_because(sheet))}. {_consequence(sheet)}."
+class English:
+    """For people who read it once, on a phone, in the night."""
+
+    def narrate(self, sheet: FactSheet) -> str:
+        """What changed and why, what it means for training and the fleet, and what comes next."""
+        sentences = (
+            f"{_opening(sheet)}: {_because(sheet)}",
+            *_training(sheet),
+            *_fuels(sheet),
+            *_fleet(sheet),
+            *_flapping(sheet),
+            *_coming(sheet),
+            *_to_do(sheet),
+        )
+        return "".join(f"{sentence}. " for sentence in sentences).strip()
 
 
 def _opening(sheet: FactSheet) -> str:
-    opening = f"{sheet.state} since {sheet.since_utc} UTC"
+    at = f"at {sheet.since} {sheet.zone}"
     if sheet.previous is None:
-        return f"{opening}, the first state of this region"
-    if sheet.previous_lasted is None:
-        return f"{opening}, after {sheet.previous}"
-    return f"{opening}, after {sheet.previous_lasted} of {sheet.previous}"
+        return f"{sheet.state} {at}, the first state of this region"
+    lasted = f"{sheet.previous_lasted} of " if sheet.previous_lasted else ""
+    if not sheet.run and sheet.previous in RUNNING:
+        return f"Training paused {at} ({sheet.state} after {lasted}{sheet.previous})"
+    if sheet.run and sheet.previous is Pulse.RED:
+        return f"Training resumed {at} ({sheet.state} after {lasted}{sheet.previous})"
+    return f"{sheet.state} {at} after {lasted}{sheet.previous}"
 
 
-def _because(sheet: FactSheet) -> Iterator[str]:
+def _because(sheet: FactSheet) -> str:
     """The reasons in their order, those of one signal in one clause; then what else is known."""
+    clauses: list[str] = []
     told = set()
-    for reason in (*sheet.reasons, *CONTEXT):
+    for reason in sheet.reasons:
         about = ABOUT.get(reason, reason)
         if about not in told:
             told.add(about)
-            yield from SAYING[about](sheet) if about in SAYING else (f"reason {reason}",)
+            clauses.extend(SAYING[about](sheet) if about in SAYING else (f"reason {_word(reason)}",))
+    context = [clause for about in CONTEXT if about not in told for clause in SAYING[about](sheet)]
+    why, meanwhile = "; ".join(clauses), " and ".join(context)
+    return f"{why}, while {meanwhile}" if why and meanwhile else why or meanwhile
+
+
+def _word(code: str) -> str:
+    """A code that another version or policy has, fit to be shown."""
+    return NO_WORD.sub("_", code.lower())[:LONGEST_CODE]
 
 
 def _price(sheet: FactSheet) -> Iterator[str]:
@@ -155,10 +183,10 @@ SAYING: Mapping[str, Callable[[FactSheet], Iterator[str]]] = MappingProxyType(
 )
 WHAT_TO_DO: Mapping[str, str] = MappingProxyType(
     {
-        "price_missing": "check the price source",
-        "carbon_missing": "check the carbon source",
-        "tick_flagged": "see the integrity codes of the tick",
-        "signal_flat": "look for a stuck source",
+        "price_missing": "Check the price source",
+        "carbon_missing": "Check the carbon source",
+        "tick_flagged": "See the integrity codes of the tick",
+        "signal_flat": "Look for a stuck source",
     }
 )
 """Where a person can help."""
@@ -167,7 +195,7 @@ WHAT_TO_DO: Mapping[str, str] = MappingProxyType(
 def _moved(signal: Signal, shown: Callable[[float], str], unit: str) -> str:
     value = signal.value or 0.0
     if signal.before is None:
-        return f"{shown(value)}{unit}"
+        return f"{'stayed at' if signal.steady else 'was'} {shown(value)}{unit}"
     verb = "rose" if value > signal.before else "fell"
     return f"{verb} from {shown(signal.before)} to {shown(value)}{unit} in {signal.moved_within}"
 
@@ -183,15 +211,76 @@ def _dollars(value: float) -> str:
     return f"-${grouped(-value)}" if value < 0 else f"${grouped(value)}"
 
 
-def _consequence(sheet: FactSheet) -> str:
-    watts = f"{grouped(sheet.power_limit_w)} W on the reference board"
-    to_do = "".join(f"; {WHAT_TO_DO[reason]}" for reason in dict.fromkeys(sheet.reasons) if reason in WHAT_TO_DO)
-    if sheet.state is Pulse.UNKNOWN:
-        held = "may run" if sheet.previous is None else "runs on"
-        return (
-            f"Training {held} at no more than the safe {watts}{to_do}" if sheet.run else f"Training stays paused{to_do}"
-        )
+def _training(sheet: FactSheet) -> Iterator[str]:
     if not sheet.run:
-        return f"Training {'pauses' if sheet.previous in {Pulse.GREEN, Pulse.AMBER} else 'is paused'}{to_do}"
-    verb = {None: "may run", Pulse.RED: "resumes", Pulse.UNKNOWN: "may run"}.get(sheet.previous, "runs on")
-    return f"Training {verb} at up to {watts}{to_do}"
+        if sheet.previous not in RUNNING:
+            yield "Training stays paused" if sheet.previous else "Training is paused"
+        return
+    watts = f"{grouped(sheet.power_limit_w)} W on the reference board"
+    verb = "runs on" if sheet.previous in RUNNING else "may run"
+    if sheet.state is Pulse.UNKNOWN:
+        yield f"Training {verb} at no more than the safe {watts}"
+    else:
+        yield f"Training {verb} at up to {watts}"
+
+
+def _fuels(sheet: FactSheet) -> Iterator[str]:
+    moves = [
+        f"{shift.fuel} {'rose' if shift.now_percent > shift.before_percent else 'fell'} from {shift.before_percent} % "
+        f"to {shift.now_percent} % in {duration(shift.within)}"
+        for shift in sheet.fuels
+    ]
+    if moves:
+        yield f"Of the supply, {', '.join(moves)}"
+
+
+def _fleet(sheet: FactSheet) -> Iterator[str]:
+    if sheet.fleet:
+        yield "; ".join((_watts(sheet.fleet), *_jobs(sheet.fleet)))
+
+
+def _watts(fleet: FleetFacts) -> str:
+    if fleet.change_w == 0:
+        return f"The fleet still draws {grouped(fleet.now_w)} W ({fleet.basis})"
+    verb = "rose" if fleet.now_w > fleet.before_w else "fell"
+    return f"The fleet's draw {verb} from {grouped(fleet.before_w)} W to {grouped(fleet.now_w)} W ({fleet.basis})"
+
+
+def _jobs(fleet: FleetFacts) -> Iterator[str]:
+    for count, verb in ((fleet.paused, "paused"), (fleet.resumed, "resumed")):
+        if count:
+            yield f"{count} job{'s' if count > 1 else ''} {verb}"
+    if fleet.tokens:
+        yield f"{fleet.tokens} token{'s' if fleet.tokens > 1 else ''} for {grouped(fleet.tokens_w)} W handed out so far"
+
+
+def _flapping(sheet: FactSheet) -> Iterator[str]:
+    if sheet.changes_last_hour:
+        yield f"The state has changed {sheet.changes_last_hour} times within the last hour"
+
+
+def _coming(sheet: FactSheet) -> Iterator[str]:
+    coming = sheet.next
+    if sheet.state is Pulse.UNKNOWN:
+        yield "This lasts until the signals can be trusted again"
+    elif coming is None:
+        yield "There is no forecast of what comes next"
+    elif coming.state is None or coming.price_usd_per_mwh is None:
+        yield f"The forecast sees no change within {coming.horizon} (p50)"
+    else:
+        what = "Expected back" if not sheet.run and coming.state in RUNNING else f"Expected to turn {coming.state}"
+        yield f"{what} around {coming.p50} ({_quantiles(coming)}) at {_dollars(coming.price_usd_per_mwh)}/MWh"
+
+
+def _quantiles(coming: Next) -> str:
+    sides = ", ".join(f"{moment} at {name}" for name, moment in (("p10", coming.p10), ("p90", coming.p90)) if moment)
+    return f"p50; {sides}" if sides else "p50"
+
+
+def _to_do(sheet: FactSheet) -> Iterator[str]:
+    for reason in dict.fromkeys(sheet.reasons):
+        if reason in WHAT_TO_DO:
+            yield WHAT_TO_DO[reason]
+
+
+RUNNING = frozenset({Pulse.GREEN, Pulse.AMBER})

@@ -1,0 +1,134 @@
+"""When the state should change next, by the forecast. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from carbonshift.common.events import GridForecast, GridTransition, Pulse, TransitionFacts
+
+__all__ = ["Change", "Expected", "expected_change"]
+
+OLDEST = timedelta(hours=1)
+FURTHEST_STEPS = 2
+"""A forecast made so many steps after the interval still knows nothing of what it led to."""
+TOLD = frozenset(
+    {
+        "critical_price_usd_per_mwh",
+        "critical_carbon_g_per_kwh",
+        "optimal_price_usd_per_mwh",
+        "optimal_carbon_g_per_kwh",
+        "green_score",
+        "red_score",
+        "hysteresis_score",
+        "dwell_seconds",
+        "alpha",
+        "beta",
+    }
+)
+"""The thresholds without which there is no verdict."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """The next change where price and carbon both follow one of their quantiles."""
+
+    state: Pulse
+    """What the state becomes at p50."""
+    p50: datetime
+    p10: datetime | None
+    """None: not within the horizon."""
+    p90: datetime | None
+    price_usd_per_mwh: float
+    """p50 of the interval in which it changes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What a forecast says of the state."""
+
+    horizon: timedelta
+    """How far it looks ahead from the change before."""
+    change: Change | None
+    """None: none within the horizon at p50."""
+
+
+def expected_change(transition: GridTransition, forecast: GridForecast | None) -> Expected | None:
+    """What Eco-Pulse would make of the forecast, with the thresholds and the trailing quantiles of the transition.
+
+    None for UNKNOWN, which ends when the signals come back; without a sound forecast of that very hour; and without
+    the thresholds. The quantiles are those of each step by itself, so that the times at p10 and p90 bound what may
+    happen: they are no quantiles of the time.
+    """
+    state, facts = transition.state, transition.facts
+    if forecast is None or forecast.degraded or state.state is Pulse.UNKNOWN or not _of_that_hour(transition, forecast):
+        return None
+    if not TOLD.issubset(facts.thresholds) or _norms(0.0, 0.0, facts) is None:
+        return None
+    p10, p50, p90 = (
+        next(_changes(state.state, state.since, facts, forecast, name), None) for name in ("p10", "p50", "p90")
+    )
+    change = p50 and Change(
+        state=p50[1],
+        p50=_start(forecast, p50[0]),
+        p10=p10 and _start(forecast, p10[0]),
+        p90=p90 and _start(forecast, p90[0]),
+        price_usd_per_mwh=forecast.price_usd_per_mwh.p50[p50[0]],
+    )
+    return Expected(horizon=_start(forecast, len(forecast.price_usd_per_mwh.p50)) - state.since, change=change)
+
+
+def _of_that_hour(transition: GridTransition, forecast: GridForecast) -> bool:
+    state = transition.state
+    run = {event.run if event else None for event in (state.replay, forecast.replay)}
+    step = timedelta(seconds=state.interval_seconds)
+    return (
+        len(run) == 1
+        and forecast.carbon_basis is transition.facts.carbon_basis
+        and state.interval_start - max(OLDEST, step) <= forecast.origin <= state.interval_start + FURTHEST_STEPS * step
+    )
+
+
+def _start(forecast: GridForecast, step: int) -> datetime:
+    return forecast.origin + step * timedelta(seconds=forecast.step_seconds)
+
+
+def _changes(
+    state: Pulse, since: datetime, facts: TransitionFacts, forecast: GridForecast, quantile: str
+) -> Iterator[tuple[int, Pulse]]:
+    """The steps in which the state would be another one, once it has lasted its dwell."""
+    may_change = since + timedelta(seconds=facts.thresholds["dwell_seconds"])
+    prices = getattr(forecast.price_usd_per_mwh, quantile)
+    intensities = getattr(forecast.carbon_g_per_kwh, quantile)
+    for step, (price, carbon) in enumerate(zip(prices, intensities, strict=False)):
+        becomes = _judged(price, carbon, state, facts)
+        if becomes is not state and _start(forecast, step) >= may_change:
+            yield step, becomes
+
+
+def _judged(price: float, carbon: float, was: Pulse, facts: TransitionFacts) -> Pulse:
+    """Eco-Pulse's verdict on one forecast interval."""
+    limits = facts.thresholds
+    if price >= limits["critical_price_usd_per_mwh"] or carbon >= limits["critical_carbon_g_per_kwh"]:
+        return Pulse.RED
+    price_norm, carbon_norm = _norms(price, carbon, facts) or (1.0, 1.0)
+    score, slack = limits["alpha"] * price_norm + limits["beta"] * carbon_norm, limits["hysteresis_score"]
+    if score >= limits["red_score"] - (slack if was is Pulse.RED else 0.0):
+        return Pulse.RED
+    above = price > limits["optimal_price_usd_per_mwh"] or carbon > limits["optimal_carbon_g_per_kwh"]
+    if not above and score <= limits["green_score"] + (slack if was is Pulse.GREEN else 0.0):
+        return Pulse.GREEN
+    return Pulse.AMBER
+
+
+def _norms(price: float, carbon: float, facts: TransitionFacts) -> tuple[float, float] | None:
+    """None where the trailing quantiles are not told."""
+    bands = (
+        (price, facts.price_low_usd_per_mwh, facts.price_high_usd_per_mwh),
+        (carbon, facts.carbon_low_g_per_kwh, facts.carbon_high_g_per_kwh),
+    )
+    norms = [
+        min(max((value - low) / (high - low), 0.0), 1.0)
+        for value, low, high in bands
+        if low is not None and high is not None and low < high
+    ]
+    return (norms[0], norms[1]) if len(norms) == len(bands) else None

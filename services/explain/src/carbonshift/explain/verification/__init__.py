@@ -1,0 +1,6 @@
+"""Whether a text that somebody else wrote says nothing but the facts."""
+
+from carbonshift.explain.verification.plain import plain
+from carbonshift.explain.verification.verify import violations
+
+__all__ = ["plain", "violations"]

@@ -1,0 +1,162 @@
+"""Goes through a text from left to right and holds each word and figure against the facts. Pure."""
+
+from collections.abc import Iterator
+
+from carbonshift.common.events import Pulse
+from carbonshift.explain.facts import FactSheet
+from carbonshift.explain.verification import words
+from carbonshift.explain.verification.context import Context
+from carbonshift.explain.verification.figures_said import refuted
+from carbonshift.explain.verification.known import About, Role, known_figures
+from carbonshift.explain.verification.reading import Figure, Mark, Part, Unit, Word
+from carbonshift.explain.verification.vocabulary import Vocabulary
+
+__all__ = ["Reader"]
+
+RUNNING = frozenset({Pulse.GREEN, Pulse.AMBER})
+MARKS = frozenset(".,;:()/'\"-%")
+
+
+class Reader:
+    """Of one text and one sheet."""
+
+    def __init__(self, sheet: FactSheet, parts: tuple[Part, ...]) -> None:
+        self._sheet = sheet
+        self._known = known_figures(sheet)
+        self._vocabulary = Vocabulary(sheet)
+        self._parts = parts
+        self._context = Context(parts)
+
+    def wrong(self) -> Iterator[str]:
+        """What is said and is no fact."""
+        for at, part in enumerate(self._parts):
+            match part:
+                case Figure():
+                    yield from refuted(part, self._context, at, self._known)
+                case Word():
+                    yield from self._word(part, at)
+                case Mark():
+                    if part.text not in MARKS:
+                        yield f"{part.text} stands where no mark belongs"
+            self._context.pass_by(at, self._vocabulary.fuels)
+
+    def missing(self) -> Iterator[str]:
+        """What a reader needs and is not said."""
+        said = {part.text for part in self._parts if isinstance(part, Word)}
+        if self._sheet.state.value.lower() not in said:
+            yield f"the state, {self._sheet.state}, is not named"
+        if not any(
+            isinstance(part, Figure) and part.unit is Unit.CLOCK and part.value == self._sheet.since
+            for part in self._parts
+        ):
+            yield f"when it began, {self._sheet.since}, is not said"
+        subjects = {words.SUBJECTS[word] for word in said if word in words.SUBJECTS}
+        if (causes := self._vocabulary.causes) and not causes & subjects:
+            yield f"why is not said: it is about {' and '.join(sorted(causes))}"
+
+    def _word(self, word: Word, at: int) -> Iterator[str]:
+        text = word.text
+        if problem := self._vocabulary.unknown(text):
+            yield problem
+        elif text in words.STATES and not (text == "unknown" and word.shown == "unknown"):
+            yield from self._state(words.STATES[text], at)
+        elif self._context.begins_clause(at) and text in words.IMPERATIVE and not self._vocabulary.to_do:
+            yield f"{word.shown} ... is an instruction"
+        yield from self._direction(text)
+        yield from self._doing(text)
+        yield from self._cause(text, at)
+        yield from self._bound(text, at)
+        yield from self._label(text, at)
+
+    def _state(self, said: Pulse, at: int) -> Iterator[str]:
+        sheet, lead = self._sheet, self._context.lead(at)
+        coming = sheet.next.state if sheet.next else None
+        if self._context.names_threshold(at):
+            return
+        if lead and lead[-1] in {"of", "after", "from", "left", "leaves", "leaving", "previous", "ended"}:
+            allowed = {sheet.previous}
+        elif self._context.future:
+            allowed = {coming, sheet.state}
+        else:
+            allowed = {sheet.state}
+        if said not in allowed:
+            yield f"{said} is not what the state {'is expected to be' if self._context.future else 'is there'}"
+
+    def _direction(self, text: str) -> Iterator[str]:
+        """Whether what is said to have risen has."""
+        sign = (text in words.UP) - (text in words.DOWN)
+        subject = self._context.subject
+        if sign:
+            moved = self._moved(subject)
+            if moved is None:
+                yield f"{text}: no such move of {subject or 'anything named'} is known"
+            elif moved * sign <= 0:
+                yield f"{text}: {subject} went the other way"
+        elif text in words.STEADY and subject in {About.PRICE, About.CARBON, About.SCORE} | self._vocabulary.fuels:
+            signal = {About.PRICE: self._sheet.price, About.CARBON: self._sheet.carbon}.get(About(subject))
+            if signal is None or not signal.steady:
+                yield f"{text}: {subject} is not known to have been steady"
+
+    def _moved(self, subject: str | None) -> float | None:
+        """By how much, with its sign; None where that is not known."""
+        before, after = (Role.NOW, Role.THEN) if self._context.future else (Role.BEFORE, Role.NOW)
+        about = About.FLEET if subject == "jobs" else subject
+        values = {
+            known.role: float(known.value)
+            for known in self._known
+            if known.about == about
+            and known.unit not in {Unit.CLOCK, Unit.DATE, Unit.DURATION}
+            and known.role in {before, after}
+        }
+        return values[after] - values[before] if len(values) == len({before, after}) else None
+
+    def _doing(self, text: str) -> Iterator[str]:
+        """Whether training does what is said of it."""
+        subject = self._context.subject
+        if subject not in {None, About.TRAINING, "jobs"}:
+            return
+        sheet, fleet = self._sheet, self._sheet.fleet
+        coming = sheet.next.state if sheet.next and self._context.future else None
+        if text in words.STOPS:
+            true = not sheet.run or coming is Pulse.RED or bool(subject == "jobs" and fleet and fleet.paused)
+        elif text in words.RUNS:
+            true = sheet.run or coming in RUNNING or bool(subject == "jobs" and fleet and fleet.resumed)
+        elif text == "back" and self._context.future:
+            true = not sheet.run and coming in RUNNING
+        else:
+            return
+        if not true:
+            yield f"{text}: training {'runs' if sheet.run else 'is paused'}"
+
+    def _cause(self, text: str, at: int) -> Iterator[str]:
+        """Whether what is called the cause is one."""
+        causes, context = self._vocabulary.causes | self._vocabulary.fuels, self._context
+        if text in words.BECAUSE and context.subject in words.SIGNALS and context.subject not in causes:
+            yield f"{text}: {context.subject} is not the cause"
+        subject = words.SUBJECTS.get(text)
+        if subject in words.SIGNALS and subject not in causes and context.called_cause(at):
+            yield f"{text} is not the cause"
+
+    def _bound(self, text: str, at: int) -> Iterator[str]:
+        """`above its limit`, with no figure."""
+        relation = self._context.relation(at)
+        if text not in words.LIMITS or relation is None or self._context.figure_near(at):
+            return
+        limits = [
+            known
+            for known in self._known
+            if known.role in {Role.CRITICAL, Role.OPTIMAL} and self._context.subject in {None, known.about}
+        ]
+        values = {
+            known.about: float(known.value)
+            for known in self._known
+            if known.role is Role.NOW and known.about in words.SIGNALS
+        }
+        if not any(
+            known.about in values and relation.holds(values[known.about], float(known.value)) for known in limits
+        ):
+            yield f"{relation} a {text}: that is not known"
+
+    def _label(self, text: str, at: int) -> Iterator[str]:
+        if text in {Role.P10, Role.P50, Role.P90} and at not in self._context.labels:
+            yield f"{text} stands behind no figure of the forecast"

@@ -1,0 +1,124 @@
+"""Which words a text about one fact sheet may use. Pure."""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
+from types import MappingProxyType
+
+from carbonshift.common.events import CarbonBasis, Pulse
+from carbonshift.explain.facts import FactSheet
+from carbonshift.explain.languages.english import WHAT_TO_DO
+from carbonshift.explain.verification import words
+
+__all__ = ["PLAIN", "Vocabulary", "is_a_name"]
+
+CAUSES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "price": frozenset({"price"}),
+        "carbon": frozenset({"carbon"}),
+    }
+)
+PLAIN = (
+    words.FREE
+    | words.UP
+    | words.DOWN
+    | words.STEADY
+    | words.ABOVE
+    | words.BELOW
+    | words.LIMITS
+    | words.PAST
+    | words.BECAUSE
+    | words.STOPS
+    | words.RUNS
+    | words.SUBJECTS.keys()
+    | words.STATES.keys()
+    | {"name", "forecast", "will"}
+)
+BASES = frozenset({"measured", "integrated", "estimated", "modelled", "mixed"})
+
+
+def is_a_name(region: str) -> bool:
+    """Whether a region's name can be told from the words and figures of a sentence."""
+    return (
+        region[:1].isalpha()
+        and len(region) > 1
+        and region.lower() not in PLAIN | GATES.keys() | words.NEEDS_REASON.keys()
+    )
+
+
+class Vocabulary:
+    """Of one sheet."""
+
+    def __init__(self, sheet: FactSheet) -> None:
+        self._sheet = sheet
+
+    @cached_property
+    def fuels(self) -> frozenset[str]:
+        """Those whose share has moved."""
+        return frozenset(str(shift.fuel) for shift in self._sheet.fuels)
+
+    @cached_property
+    def causes(self) -> frozenset[str]:
+        """What the state was decided by: `price`, `carbon`, `score`; empty where the reasons do not tell."""
+        found: set[str] = set()
+        for reason in self._sheet.reasons:
+            signal = reason.partition("_")[0]
+            found |= CAUSES.get(signal, frozenset({"price", "carbon", "score"}) if signal else frozenset())
+        return frozenset(found)
+
+    @cached_property
+    def to_do(self) -> bool:
+        """Whether there is something that a person can look at."""
+        return _to_do(self._sheet)
+
+    def unknown(self, word: str) -> str | None:
+        """Why `word` may not be used; None where it may."""
+        if word in words.NEEDS_REASON:
+            backed = words.NEEDS_REASON[word] & {*self._sheet.reasons}
+            return None if backed else f"{word}: none of the reasons says so"
+        if word in words.NEEDS_FLEET:
+            return None if self._sheet.fleet else f"{word}: nothing is known of the fleet"
+        if word in GATES:
+            return None if GATES[word](self._sheet) else f"{word}: that is not so"
+        if word in PLAIN or word in self.fuels or word == self._sheet.zone.lower():
+            return None
+        return f"{word}: not one of the words that may be used"
+
+
+def _forecast(sheet: FactSheet) -> bool:
+    return sheet.next is not None
+
+
+def _no_change_or_no_forecast(sheet: FactSheet) -> bool:
+    return sheet.next is None or sheet.next.state is None
+
+
+def _tomorrow(sheet: FactSheet) -> bool:
+    moments = (sheet.next.p50, sheet.next.p10, sheet.next.p90) if sheet.next else ()
+    return any(moment is not None and moment.startswith("tomorrow") for moment in moments)
+
+
+def _to_do(sheet: FactSheet) -> bool:
+    return any(reason in WHAT_TO_DO for reason in sheet.reasons)
+
+
+def _basis(basis: str, sheet: FactSheet) -> bool:
+    return sheet.fleet is not None and sheet.fleet.basis == basis
+
+
+GATES: Mapping[str, Callable[[FactSheet], bool]] = MappingProxyType(
+    {
+        **dict.fromkeys(words.FUTURE - {"forecast", "will"}, _forecast),
+        **dict.fromkeys(("p10", "p50", "p90"), _forecast),
+        **{basis: partial(_basis, basis) for basis in BASES},
+        **dict.fromkeys(("replay", "replayed", "recording", "recorded"), lambda sheet: sheet.replay is not None),
+        **dict.fromkeys(words.TO_DO, _to_do),
+        "no": _no_change_or_no_forecast,
+        "tomorrow": _tomorrow,
+        "first": lambda sheet: sheet.previous is None,
+        "average": lambda sheet: sheet.carbon_basis is CarbonBasis.AVERAGE,
+        "marginal": lambda sheet: sheet.carbon_basis is CarbonBasis.MARGINAL,
+        "full": lambda sheet: sheet.state is Pulse.GREEN and sheet.run,
+        "negative": lambda sheet: (sheet.price.value or 0.0) < 0,
+    }
+)
+"""Words that are true of some sheets alone."""
