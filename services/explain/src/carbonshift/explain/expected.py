@@ -64,16 +64,16 @@ def expected_change(transition: GridTransition, forecast: GridForecast | None) -
         return None
     if not TOLD.issubset(facts.thresholds) or _norms(0.0, 0.0, facts) is None:
         return None
-    p10, p50, p90 = (
-        next(_changes(state.state, state.since, facts, forecast, name), None) for name in ("p10", "p50", "p90")
-    )
-    change = p50 and Change(
-        state=p50[1],
-        p50=_start(forecast, p50[0]),
-        p10=p10 and _start(forecast, p10[0]),
-        p90=p90 and _start(forecast, p90[0]),
-        price_usd_per_mwh=forecast.price_usd_per_mwh.p50[p50[0]],
-    )
+    change = None
+    if p50 := next(_changes(transition, forecast, "p50"), None):
+        step, becomes = p50
+        change = Change(
+            state=becomes,
+            p50=_start(forecast, step),
+            p10=_first(becomes, transition, forecast, "p10"),
+            p90=_first(becomes, transition, forecast, "p90"),
+            price_usd_per_mwh=forecast.price_usd_per_mwh.p50[step],
+        )
     return Expected(horizon=_start(forecast, len(forecast.price_usd_per_mwh.p50)) - state.since, change=change)
 
 
@@ -92,10 +92,16 @@ def _start(forecast: GridForecast, step: int) -> datetime:
     return forecast.origin + step * timedelta(seconds=forecast.step_seconds)
 
 
-def _changes(
-    state: Pulse, since: datetime, facts: TransitionFacts, forecast: GridForecast, quantile: str
-) -> Iterator[tuple[int, Pulse]]:
+def _first(becomes: Pulse, transition: GridTransition, forecast: GridForecast, quantile: str) -> datetime | None:
+    """When the same change comes at another quantile; from AMBER there are two ways, and one is not the other."""
+    either = transition.state.state is not Pulse.AMBER
+    changes = _changes(transition, forecast, quantile)
+    return next((_start(forecast, step) for step, state in changes if either or state is becomes), None)
+
+
+def _changes(transition: GridTransition, forecast: GridForecast, quantile: str) -> Iterator[tuple[int, Pulse]]:
     """The steps in which the state would be another one, once it has lasted its dwell."""
+    state, since, facts = transition.state.state, transition.state.since, transition.facts
     may_change = since + timedelta(seconds=facts.thresholds["dwell_seconds"])
     prices = getattr(forecast.price_usd_per_mwh, quantile)
     intensities = getattr(forecast.carbon_g_per_kwh, quantile)

@@ -67,7 +67,7 @@ UTC_CLOCK = ZoneInfo("UTC")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Next:
-    """The change to come by the forecast, each moment as it is said: `20:00`, `tomorrow 06:30`."""
+    """The change to come by the forecast, each moment as it is said: `20:00`, `06:30 tomorrow`."""
 
     horizon: str
     """How far the forecast looks, as it is said."""
@@ -258,8 +258,8 @@ def _next(expected: Expected | None, since: datetime, zone: ZoneInfo) -> Next | 
         if moment is None:
             return None
         local, today = moment.astimezone(zone), since.astimezone(zone).date()
-        day = "" if local.date() == today else "tomorrow " if local.date() == today + DAY else f"{local:%Y-%m-%d} "
-        return f"{day}{local:%H:%M}"
+        day = "" if local.date() == today else " tomorrow" if local.date() == today + DAY else f" on {local:%Y-%m-%d}"
+        return f"{local:%H:%M}{day}"
 
     change = expected.change
     return Next(

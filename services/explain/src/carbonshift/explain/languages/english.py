@@ -88,7 +88,7 @@ def _carbon(sheet: FactSheet) -> Iterator[str]:
         "carbon "
         + _moved(sheet.carbon, grouped, f" g/kWh ({sheet.carbon_basis})")
         + "".join(
-            _limit(sheet.carbon, sheet.limits.get(name), grouped, known, unknown)
+            _limit(sheet.carbon, sheet.limits.get(name), _intensity, known, unknown)
             for reason, name, known, unknown in (
                 ("carbon_critical", "critical_carbon_g_per_kwh", "limit", "past its limit"),
                 ("carbon_above_optimal", "optimal_carbon_g_per_kwh", "that GREEN allows", "too high for GREEN"),
@@ -98,14 +98,18 @@ def _carbon(sheet: FactSheet) -> Iterator[str]:
     )
 
 
+def _intensity(value: float) -> str:
+    return f"{grouped(value)} g/kWh"
+
+
 def _score(sheet: FactSheet) -> Iterator[str]:
     bounds = [
         f", {state} {side} {sheet.limits[name]:.2f}"
         for name, state, side in (("green_score", "GREEN", "up to"), ("red_score", "RED", "from"))
         if name in sheet.limits
     ]
-    score = "have no score" if sheet.score is None else f"score {sheet.score:.2f}"
-    yield f"price and carbon together {score}{''.join(bounds)}"
+    score = "the score is unknown" if sheet.score is None else f"price and carbon together score {sheet.score:.2f}"
+    yield f"{score}{''.join(bounds)}"
 
 
 def _hysteresis(sheet: FactSheet) -> Iterator[str]:
@@ -119,7 +123,7 @@ def _dwell(sheet: FactSheet) -> Iterator[str]:
 
 def _flagged(sheet: FactSheet) -> Iterator[str]:
     doubts = [DOUBTS[reason] for reason in sheet.reasons if reason in DOUBTS]
-    yield from doubts or ("the tick is flagged as not to be trusted",)
+    yield from doubts or ("the tick is flagged as doubtful",)
 
 
 def _warming_up(_: FactSheet) -> Iterator[str]:
@@ -127,7 +131,7 @@ def _warming_up(_: FactSheet) -> Iterator[str]:
 
 
 def _held(_: FactSheet) -> Iterator[str]:
-    yield "a value is still the last one known, on which GREEN does not begin"
+    yield "a value is still the last one known, and GREEN waits for a new one"
 
 
 def _flat(_: FactSheet) -> Iterator[str]:
@@ -136,16 +140,16 @@ def _flat(_: FactSheet) -> Iterator[str]:
 
 DOUBTS: Mapping[str, str] = MappingProxyType(
     {
-        Issue.PRICE_STALE: "no price has come for too long",
-        Issue.PRICE_FLAT: "the price stands still as no market does",
-        Issue.PRICE_ZERO: "the price is exactly zero while the power is not clean",
-        Issue.PRICE_OUT_OF_RANGE: "the price is one that no market has",
+        Issue.PRICE_STALE: "the last price is too old",
+        Issue.PRICE_FLAT: "the price has stood still for too long",
+        Issue.PRICE_ZERO: "the price is exactly zero while the power is far from clean",
+        Issue.PRICE_OUT_OF_RANGE: "the price is beyond any market's range",
         Issue.PRICE_UNIT_JUMP: "the price has jumped as if its unit had changed",
         Issue.PRICE_DISPUTED: "two sources contradict each other about the price",
-        Issue.CARBON_STALE: "no carbon intensity has come for too long",
-        Issue.CARBON_FLAT: "the carbon intensity stands still as no grid does",
-        Issue.CARBON_ZERO: "the carbon intensity is exactly zero and nothing explains it",
-        Issue.CARBON_OUT_OF_RANGE: "the carbon intensity is one that no grid has",
+        Issue.CARBON_STALE: "the last carbon intensity is too old",
+        Issue.CARBON_FLAT: "the carbon intensity has stood still for too long",
+        Issue.CARBON_ZERO: "the carbon intensity is exactly zero, which is hard to believe",
+        Issue.CARBON_OUT_OF_RANGE: "the carbon intensity is beyond any grid's range",
         Issue.CARBON_UNIT_JUMP: "the carbon intensity has jumped as if its unit had changed",
         Issue.CARBON_DISPUTED: "two sources contradict each other about the carbon intensity",
         Issue.SIGNALS_DISAGREE: "price and carbon contradict each other",
@@ -217,7 +221,7 @@ def _training(sheet: FactSheet) -> Iterator[str]:
             yield "Training stays paused" if sheet.previous else "Training is paused"
         return
     watts = f"{grouped(sheet.power_limit_w)} W on the reference board"
-    verb = "runs on" if sheet.previous in RUNNING else "may run"
+    verb = "runs on" if sheet.previous in RUNNING else "runs" if sheet.previous else "may run"
     if sheet.state is Pulse.UNKNOWN:
         yield f"Training {verb} at no more than the safe {watts}"
     else:

@@ -16,7 +16,7 @@ CLAUSE_ENDS = frozenset({".", ";", ":"})
 THRESHOLD_VERBS = frozenset({"allows", "allowed", "allowing", "permits", "begins", "limit", "threshold", "starts"})
 ARTICLES = frozenset({"the", "a", "an", "its", "both", "that"})
 LABELS = frozenset({Role.P10.value, Role.P50.value, Role.P90.value})
-LEAD_WORDS, TRAIL_WORDS = 6, 4
+LEAD_WORDS, TRAIL_WORDS, LABEL_WITHIN = 6, 6, 5
 
 
 class Relation(Enum):
@@ -133,10 +133,10 @@ class Context:
 
     def _label_at(self, at: int) -> int:
         """-1 where there is none."""
-        for place in range(at + 1, min(at + 4, len(self.parts))):
+        for place in range(at + 1, min(at + LABEL_WITHIN, len(self.parts))):
             part = self.parts[place]
             if isinstance(part, Word) and part.text in LABELS:
                 return place
-            if isinstance(part, Figure) or (part.text not in {"(", "at", "by", ",", "the"}):
+            if isinstance(part, Figure) or (part.text not in {"(", "at", "by", ",", "the", "tomorrow"}):
                 return -1
         return -1

@@ -135,11 +135,11 @@ def _bare(said: Said) -> Part | None:
 
 
 def _score_roles(said: Said) -> frozenset[Role]:
-    near = [*said.lead[-4:], *said.trail[:3]]
+    relates = {*said.lead[-3:]} & (words.ABOVE | words.BELOW | words.LIMITS)
+    near = [*said.lead[-3:], *(said.trail[:3] if relates else ())]
     for word, role in (("green", Role.GREEN), ("red", Role.RED), ("hysteresis", Role.SLACK), ("by", Role.SLACK)):
         if word in near:
             return frozenset({role})
-    relates = {*said.lead[-2:]} & (words.ABOVE | words.BELOW | words.LIMITS)
     return frozenset({Role.GREEN, Role.RED} if relates else {Role.NOW})
 
 

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from carbonshift.common.events import CarbonBasis, Pulse
 from carbonshift.explain.facts import FactSheet
-from carbonshift.explain.languages.english import WHAT_TO_DO
+from carbonshift.explain.languages.english import DOUBTS, WHAT_TO_DO
 from carbonshift.explain.verification import words
 
 __all__ = ["PLAIN", "Vocabulary", "is_a_name"]
@@ -70,8 +70,16 @@ class Vocabulary:
         """Whether there is something that a person can look at."""
         return _to_do(self._sheet)
 
+    @cached_property
+    def _doubted(self) -> frozenset[str]:
+        """The words that the template has for what speaks against the tick."""
+        said = " ".join(DOUBTS.get(reason, "") for reason in self._sheet.reasons)
+        return frozenset(said.split())
+
     def unknown(self, word: str) -> str | None:
         """Why `word` may not be used; None where it may."""
+        if word in self._doubted:
+            return None
         if word in words.NEEDS_REASON:
             backed = words.NEEDS_REASON[word] & {*self._sheet.reasons}
             return None if backed else f"{word}: none of the reasons says so"
@@ -94,7 +102,7 @@ def _no_change_or_no_forecast(sheet: FactSheet) -> bool:
 
 def _tomorrow(sheet: FactSheet) -> bool:
     moments = (sheet.next.p50, sheet.next.p10, sheet.next.p90) if sheet.next else ()
-    return any(moment is not None and moment.startswith("tomorrow") for moment in moments)
+    return any(moment is not None and moment.endswith(" tomorrow") for moment in moments)
 
 
 def _to_do(sheet: FactSheet) -> bool:

@@ -36,6 +36,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 FREE = _words(
+    "may sees "
     "a about after again against allow allowed allowing allows almost also an and approximately are around as at "
     "back be been before began begin begins being between board board's both bringing brings brought but by came "
     "can cap capped capping caps change changed changes changing clock co2 combination combined come comes coming "

@@ -1,0 +1,1 @@
+"""How well narratives are told, and whether a model that lies gets through: on the transitions of tapes."""
