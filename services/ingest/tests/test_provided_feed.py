@@ -113,9 +113,7 @@ async def test_each_forecast_comes_once_through_restarts(bus, grid, feeding):
     feed = feeding()
     assert [made.published_at for made in await feed.poll()] == [NOON]
     assert await feed.poll() == []
-    (
-        again,
-    ) = await feeding().poll()  # killed before it knew what it had published: the same id, stored once
+    (again,) = await feeding().poll()  # killed before it knew what it had published: the same id, stored once
     assert again.id == f"provided:caiso:{int(NOON.timestamp())}:watttime"
     grid.now = NOON + STEP
     before = await published(feeding.jetstream, feeding.settings, ProvidedForecast, datetime(2020, 1, 1, tzinfo=UTC))
