@@ -441,6 +441,7 @@ class GridServer:
             f"{carbon_intensity}latest": ("electricitymaps", self._latest),
             f"{carbon_intensity}history": ("electricitymaps", self._history),
             f"{carbon_intensity}past-range": ("electricitymaps", self._past_range),
+            "/electricitymaps/v3/power-breakdown/history": ("electricitymaps", self._breakdown),
         }
         if path.startswith("/outlook/"):
             return "outlook", self._outlook
@@ -627,6 +628,12 @@ class GridServer:
         if start is None or end is None or start > end or end - start > 10 * DAY:
             return _json({"error": "Invalid range: at most 10 days of hours"}, 400)
         return _json({"zone": self.zone, "data": self._intensities(_moments(start, end, step), step, query, fault)})
+
+    def _breakdown(self, request: Request, query: dict[str, str], fault: str | None) -> _Answer:
+        step = self._electricitymaps_query(request, query)
+        last = _floor(self.now, step)
+        told = self._intensities(_moments(last - 24 * HOUR + step, last + step, step), step, query, fault)
+        return _json({"zone": self.zone, "history": [_broken_down(row) for row in told]})
 
     def _electricitymaps_query(self, request: Request, query: dict[str, str]) -> timedelta:
         if request.headers.get("auth-token") != self._key:
@@ -844,6 +851,27 @@ def _fuel_cells(moment: datetime, carbon_g_per_kwh: float) -> list[int]:
         imports += parts[0]
         parts[0] = -37
     return [*parts, -int(4_000 * sun), imports, 0]
+
+
+def _broken_down(row: Mapping[str, object]) -> dict[str, object]:
+    """What Electricity Maps says of the fuels of an hour, beside what it says of its carbon: a made-up mix."""
+    known = row["carbonIntensity"] is not None
+    fuels = ("biomass", "coal", "gas", "geothermal", "hydro", "nuclear", "oil", "solar", "unknown", "wind")
+    megawatts: dict[str, float | None] = {fuel: 1_000 * n if known else None for n, fuel in enumerate(fuels)}
+    megawatts |= {"hydro discharge": -500 if known else None, "battery discharge": None}
+    shared = ("zone", "datetime", "updatedAt", "createdAt", "isEstimated", "estimationMethod")
+    return {key: row[key] for key in shared} | {
+        "powerConsumptionBreakdown": megawatts,
+        "powerProductionBreakdown": megawatts,
+        "powerImportBreakdown": {"US-NW": 700},
+        "powerExportBreakdown": {"US-NW": 0},
+        "fossilFreePercentage": 50,
+        "renewablePercentage": 40,
+        "powerConsumptionTotal": 45_200,
+        "powerProductionTotal": 44_500,
+        "powerImportTotal": 700,
+        "powerExportTotal": 0,
+    }
 
 
 def _unchanged(request: Request, marks: dict[str, str]) -> bool:

@@ -225,6 +225,15 @@ def test_electricity_maps_tells_whole_grams_by_the_hour(grid, ask, raw):
     assert intensity(ask, "past-range", start=(NOON - 11 * DAY).isoformat(), end=NOON.isoformat()).status_code == 400
 
 
+def test_electricity_maps_tells_the_fuels_of_each_hour(ask, raw):
+    theirs = json.loads(raw("electricitymaps_v3/aioelectricitymaps_power_breakdown_history.json"))
+    ours = ask("/electricitymaps/v3/power-breakdown/history", zone="US-CAL-CISO").json()
+    assert ours["history"][0].keys() == theirs["history"][0].keys()
+    fuels = "powerProductionBreakdown"
+    assert ours["history"][0][fuels].keys() == theirs["history"][0][fuels].keys()
+    assert [hour["isEstimated"] for hour in ours["history"]] == [False] * 22 + [True] * 2
+
+
 def test_what_is_unknown_is_left_out_and_a_lie_is_served(grid, ask):
     gap = NOON - DAY
     grid.truth = replace(grid.truth, carbon_g_per_kwh=lambda moment: None if moment == gap else 100.0)

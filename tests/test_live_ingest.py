@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from carbonshift.common.events import GridTick, ProvidedForecast, Quality
+from carbonshift.common.events import Fuel, FuelMix, GridTick, ProvidedForecast, Quality
 
 STEP = timedelta(minutes=5)
 
@@ -62,6 +62,21 @@ async def test_a_killed_ingest_leaves_no_gap_and_says_nothing_twice(bus, start, 
     assert len(secrets) == 3
     assert not [secret for secret in (*secrets, "Bearer") if secret in said]
     assert "carbonshift_ingest_publication_delay_seconds" in metrics
+
+
+async def test_the_carbon_source_tells_its_fuels_beside_the_ticks(bus, start, grid, tmp_path):
+    environment = grid.settings() | {
+        "NATS_URL": bus.url,
+        "CARBONSHIFT_PRICE_SOURCES": "caiso-rtm",
+        "CARBONSHIFT_CARBON_SOURCES": "caiso-outlook",
+    }
+    start("carbonshift.ingest", log=tmp_path / "log", **environment)
+    recent = datetime.now(UTC) - timedelta(minutes=20)
+    mixes = await bus.collect(FuelMix, until=recent)
+    ticks = await bus.collect(GridTick, when=lambda found: found and found[-1].interval_start >= recent)
+    assert {(mix.source, mix.region) for mix in mixes} == {("caiso-outlook", ticks[0].region)}
+    assert len({mix.id for mix in mixes}) == len(mixes)
+    assert all(mix.power_w[Fuel.GAS] > 0 for mix in mixes)
 
 
 async def answer(url):

@@ -12,6 +12,8 @@ from carbonshift.common.plugins import load_plugin, plugin_names
 from carbonshift.common.tape import Sidecar, TapeRow, write_tape
 from carbonshift.ingest.carbon_forecast import CarbonForecaster
 from carbonshift.ingest.errors import SourceUnavailableError
+from carbonshift.ingest.fuel_feed import fuel_mixes
+from carbonshift.ingest.fuel_mix import FuelMixer
 from carbonshift.ingest.reading import Reading, Signal
 from carbonshift.ingest.settings import IngestSettings
 from carbonshift.ingest.web import WebPool
@@ -99,3 +101,25 @@ async def test_an_outage_of_a_forecast_is_one_clear_error(source, grid):
     grid.fault_rate, grid.random_faults = 1.0, ("503",)
     with pytest.raises(SourceUnavailableError, match="answered 503"):
         await source.forecast("caiso", datetime.now(UTC))
+
+
+async def test_a_fuel_mix_is_within_the_span_in_order_and_once(source):
+    if not isinstance(source, FuelMixer):
+        pytest.skip("it tells no fuel mix")
+    assert Signal.CARBON in source.signals
+    for first, after in ((0, 6), (6, 12), (3, 9), (2, 3)):
+        span = shifted(source, first), shifted(source, after)
+        told = await source.fuel_mix("caiso", *span)
+        starts = [supply.interval_start for supply in told]
+        assert starts == sorted(set(starts))
+        assert len(starts) == (span[1] - span[0]) // timedelta(seconds=source.interval_seconds)
+        assert all(span[0] <= moment < span[1] for moment in starts)
+        assert len(fuel_mixes("caiso", source, told)) == len(told)
+
+
+async def test_an_outage_of_a_fuel_mix_is_one_clear_error(source, grid):
+    if not isinstance(source, FuelMixer):
+        pytest.skip("it tells no fuel mix")
+    grid.fault_rate, grid.random_faults = 1.0, ("503",)
+    with pytest.raises(SourceUnavailableError, match="answered 503"):
+        await source.fuel_mix("caiso", shifted(source, 0), shifted(source, 2))

@@ -11,6 +11,8 @@ from pydantic import ValidationError
 from carbonshift.common.events import (
     EVENTS,
     CarbonBasis,
+    Fuel,
+    FuelMix,
     GridTick,
     JobPlan,
     PowerTarget,
@@ -127,6 +129,36 @@ def test_a_provided_forecast_survives_the_wire_and_has_one_id_for_each_publicati
 def test_a_provided_forecast_has_steps_and_no_carbon_below_zero(carbon):
     with pytest.raises(ValidationError):
         provided(carbon_g_per_kwh=carbon)
+
+
+def mix(**changes):
+    values = {
+        "region": "caiso",
+        "source": "caiso-outlook",
+        "interval_start": NOON,
+        "interval_seconds": 300,
+        "power_w": {Fuel.SOLAR: 11e9, Fuel.BATTERIES: -2e9},
+    }
+    return FuelMix.model_validate(values | changes)
+
+
+@given(power=st.dictionaries(st.sampled_from(Fuel), numbers, min_size=1))
+def test_a_fuel_mix_survives_the_wire(power):
+    before = mix(power_w=power)
+    assert FuelMix.model_validate_json(before.model_dump_json()) == before
+
+
+def test_a_fuel_mix_has_one_id_for_each_interval_of_a_source():
+    assert mix().id == mix(power_w={Fuel.GAS: 1.0}).id == "fuelmix:caiso:1769860800:caiso-outlook"
+    assert len({mix().id, mix(interval_start=NOON + timedelta(minutes=5)).id, mix(source="b").id}) == 3
+    assert mix().subject("p") == "p.fuelmix.caiso"
+    assert mix().interval_end == NOON + timedelta(minutes=5)
+
+
+@pytest.mark.parametrize("power", [{}, {"gas": float("nan")}, {"gas": float("inf")}, {"gas": None}, {"steam": 1.0}])
+def test_a_fuel_mix_names_fuels_and_numbers(power):
+    with pytest.raises(ValidationError):
+        mix(power_w=power)
 
 
 def target(**changes):

@@ -11,7 +11,7 @@ from uuid import uuid4
 from faststream import FastStream
 
 from carbonshift.common.broker import Outlet, connect
-from carbonshift.common.events import DayAheadPrices, GridTick, ProvidedForecast, Replay
+from carbonshift.common.events import DayAheadPrices, FuelMix, GridTick, ProvidedForecast, Replay
 from carbonshift.common.streams import declare_streams
 from carbonshift.common.tape import open_tape
 from carbonshift.ingest.bundled import find_tape
@@ -33,7 +33,8 @@ def build(settings: IngestSettings | None = None) -> FastStream:
     """Wire ingest to its broker. Raises: InputError where tape or source cannot be had; nothing is published then."""
     settings = settings or IngestSettings.load()
     broker = connect(settings)
-    Outlet(broker, settings, GridTick, DayAheadPrices, ProvidedForecast)  # for AsyncAPI; the feed publishes by itself
+    kinds = (GridTick, DayAheadPrices, ProvidedForecast, FuelMix)
+    Outlet(broker, settings, *kinds)  # for AsyncAPI; the feeds publish by themselves
     tape = open_tape(find_tape(settings.tape)) if settings.tape else None
     asked = settings.price_sources or settings.carbon_sources or settings.day_ahead_source
     live = Live(settings) if asked and not tape else None

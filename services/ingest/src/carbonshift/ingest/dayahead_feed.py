@@ -1,25 +1,21 @@
 """Publishes day-ahead prices of the live market as soon as all of a local day is known."""
 
-import asyncio
-import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import partial
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
-from carbonshift.common.errors import CarbonShiftError, InputError
+from carbonshift.common.errors import InputError
 from carbonshift.common.events import DayAheadPrices, PriceMarket
 from carbonshift.ingest.dayahead import midnight
-from carbonshift.ingest.publish import Publisher
 from carbonshift.ingest.reading import Reading, Signal
-from carbonshift.ingest.settings import IngestSettings
+from carbonshift.ingest.side_feed import Question, SideFeed
 from carbonshift.ingest.source import GridSource
 
 __all__ = ["DayAheadFeed", "check_market", "day_prices"]
 
-logger = logging.getLogger("carbonshift.ingest")
-
-PAUSE_SECONDS = 300.0
 EARLIEST_LOCAL_HOUR = 9
 """Of the day before: no market known here publishes earlier."""
 
@@ -53,48 +49,29 @@ def check_market(source: GridSource) -> None:
 
 
 @dataclass(slots=True)
-class DayAheadFeed:
+class DayAheadFeed(SideFeed[DayAheadPrices]):
     """Today's and tomorrow's prices of one market, each day once."""
 
-    settings: IngestSettings
-    source: GridSource
-    publisher: Publisher
-    clock: Callable[[], datetime]
-    published: set[datetime] = field(default_factory=set)
+    what: ClassVar[str] = "its day ahead"
 
-    async def poll(self) -> list[DayAheadPrices]:
-        """Publish the days that have become known, and return them."""
+    published: set[datetime] = field(default_factory=set)
+    """When the days begin that are."""
+
+    def questions(self, now: datetime) -> Iterator[Question[DayAheadPrices]]:
         zone = ZoneInfo(self.source.time_zone)
-        now = self.clock()
         local = now.astimezone(zone)
         days = [local.date()]
         if local.hour >= EARLIEST_LOCAL_HOUR:
             days.append(local.date() + timedelta(days=1))
-        news: list[DayAheadPrices] = []
-        for day in days:
-            start, end = midnight(day, zone), midnight(day + timedelta(days=1), zone)
-            if start in self.published:
-                continue
-            readings = await self._readings(start, end)
-            prices = day_prices(self.settings.region, day, zone, self.source.interval_seconds, readings, now)
-            if prices:
-                news.append(prices)
-        await self.publisher.publish(news)
+        return (partial(self._prices, day, zone, now) for day in days if midnight(day, zone) not in self.published)
+
+    def keep(self, news: Sequence[DayAheadPrices]) -> None:
         self.published |= {day.first_interval_start for day in news}
-        return news
 
-    async def run(self) -> None:
-        """Poll for ever."""
-        while True:
-            await self.poll()
-            await asyncio.sleep(PAUSE_SECONDS)
-
-    async def _readings(self, start: datetime, end: datetime) -> list[Reading]:
-        """Of one day; none where the source fails: it withholds no other day, and is asked again."""
-        try:
-            return await self.source.fetch(Signal.PRICE, self.settings.region, start, end)
-        except CarbonShiftError as error:
-            logger.warning("%s: %s", self.source.name, error)
-        except Exception:
-            logger.exception("%s has an error of its own; it is asked again", self.source.name)
-        return []
+    async def _prices(self, day: date, zone: ZoneInfo, now: datetime) -> list[DayAheadPrices]:
+        """None while the day is not known."""
+        region, step_seconds = self.settings.region, self.source.interval_seconds
+        span = midnight(day, zone), midnight(day + timedelta(days=1), zone)
+        readings = await self.source.fetch(Signal.PRICE, region, *span)
+        prices = day_prices(region, day, zone, step_seconds, readings, now)
+        return [prices] if prices else []

@@ -1,10 +1,19 @@
 """Where an interval begins. Pure."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
-__all__ = ["EPOCH", "begin_of"]
+__all__ = ["EPOCH", "OfInterval", "begin_of"]
 
 EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+class OfInterval(Protocol):
+    """Whatever a source says of one interval."""
+
+    @property
+    def interval_start(self) -> datetime:
+        """In UTC."""
 
 
 def begin_of(moment: datetime, interval_seconds: int) -> datetime:

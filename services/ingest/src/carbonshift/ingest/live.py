@@ -2,18 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
+
+from nats.js import JetStreamContext
 
 from carbonshift.common.client import bare_client
 from carbonshift.common.errors import InputError
-from carbonshift.common.events import DayAheadPrices, GridTick, ProvidedForecast, rfc3339
+from carbonshift.common.events import DayAheadPrices, FuelMix, GridTick, ProvidedForecast, rfc3339
 from carbonshift.common.metrics_endpoint import serve_metrics
 from carbonshift.common.plugins import load_plugin
 from carbonshift.ingest.carbon_forecast import CarbonForecaster
 from carbonshift.ingest.chain import DEADLINE_SHARE, Chain
 from carbonshift.ingest.dayahead_feed import DayAheadFeed, check_market
 from carbonshift.ingest.delays import Delays
+from carbonshift.ingest.fuel_feed import LOOK_BACK as FUEL_LOOK_BACK
+from carbonshift.ingest.fuel_feed import FuelFeed
+from carbonshift.ingest.fuel_mix import FuelMixer
 from carbonshift.ingest.poll import LOOK_BACK, Feed, check_steps
 from carbonshift.ingest.provided_feed import ProvidedFeed
 from carbonshift.ingest.publish import Publisher
@@ -71,23 +76,28 @@ class Live:
                 " or ".join(self._settings.carbon_sources),
                 rfc3339(newest) if newest else "nothing yet",
             )
-            feeds = [feed.run()]
-            if self._settings.day_ahead_source:
-                source = self._sources[self._settings.day_ahead_source]
-                days = await published(jetstream, self._settings, DayAheadPrices, now - timedelta(days=3))
-                known = {day.first_interval_start for day in days}
-                feeds.append(DayAheadFeed(self._settings, source, publisher, utc_now, known).run())
-            if forecaster := self._forecaster():
-                forecasts = await published(jetstream, self._settings, ProvidedForecast, now - timedelta(days=1))
-                made = (forecast.published_at for forecast in forecasts if forecast.source == forecaster.name)
-                last = max(made, default=None)
-                feeds.append(ProvidedFeed(self._settings, forecaster, publisher, utc_now, last).run())
-            await asyncio.gather(*feeds)
+            side_feeds = [side_feed.run() async for side_feed in self._side_feeds(jetstream, publisher, now)]
+            await asyncio.gather(feed.run(), *side_feeds)
 
-    def _forecaster(self) -> CarbonForecaster | None:
-        """The most preferred source of the carbon that forecasts it; None where none does."""
-        sources = (self._sources[name] for name in self._settings.carbon_sources)
-        return next((source for source in sources if isinstance(source, CarbonForecaster)), None)
+    async def _side_feeds(
+        self, jetstream: JetStreamContext, publisher: Publisher, now: datetime
+    ) -> AsyncIterator[DayAheadFeed | ProvidedFeed | FuelFeed]:
+        """What is published beside the ticks: of the carbon sources, by the most preferred one that has it to give."""
+        settings = self._settings
+        if settings.day_ahead_source:
+            source = self._sources[settings.day_ahead_source]
+            days = await published(jetstream, settings, DayAheadPrices, now - timedelta(days=3))
+            known = {day.first_interval_start for day in days}
+            yield DayAheadFeed(settings, source, publisher, utc_now, known)
+        carbon = [self._sources[name] for name in settings.carbon_sources]
+        if forecaster := next((source for source in carbon if isinstance(source, CarbonForecaster)), None):
+            forecasts = await published(jetstream, settings, ProvidedForecast, now - timedelta(days=1))
+            made = (forecast.published_at for forecast in forecasts if forecast.source == forecaster.name)
+            yield ProvidedFeed(settings, forecaster, publisher, utc_now, max(made, default=None))
+        if mixer := next((source for source in carbon if isinstance(source, FuelMixer)), None):
+            mixes = await published(jetstream, settings, FuelMix, now - FUEL_LOOK_BACK)
+            known = {mix.interval_start for mix in mixes if mix.source == mixer.name}
+            yield FuelFeed(settings, mixer, publisher, utc_now, known)
 
     def _chains(self, since: datetime) -> tuple[Chain, Chain]:
         settings = self._settings

@@ -1,4 +1,4 @@
-"""What JSON answers of time series have in common: instants that are written out, readings in order."""
+"""What JSON answers of time series have in common: instants that are written out, points in order."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -7,12 +7,13 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, FiniteFloat, PlainValidator, Strict, ValidationError
 
 from carbonshift.ingest.errors import SourceUnavailableError
-from carbonshift.ingest.reading import Reading
+from carbonshift.ingest.interval import OfInterval
 from carbonshift.ingest.web import body_checked
 
 __all__ = ["Instant", "Number", "in_order", "understood"]
 
 M = TypeVar("M", bound=BaseModel)
+P = TypeVar("P", bound=OfInterval)
 
 
 def _instant(value: Any) -> datetime:
@@ -48,18 +49,18 @@ def understood(name: str, model: type[M], body: bytes) -> M:
         ) from error
 
 
-def in_order(name: str, readings: Iterable[Reading], interval_seconds: int) -> list[Reading]:
-    """The readings oldest first, each interval once; what is said twice alike counts once.
+def in_order(name: str, points: Iterable[P], interval_seconds: int) -> list[P]:
+    """The points oldest first, each interval once; what is said twice alike counts once.
 
     Raises: SourceUnavailableError where one is off the grid of intervals, or an interval has two values.
     """
-    found: dict[datetime, Reading] = {}
-    for reading in readings:
-        start = reading.interval_start
+    found: dict[datetime, P] = {}
+    for point in points:
+        start = point.interval_start
         if start.microsecond or int(start.timestamp()) % interval_seconds:
             raise SourceUnavailableError(
                 f"{name}: {start.isoformat()} begins no interval of {interval_seconds} s", "report this"
             )
-        if found.setdefault(start, reading) != reading:
+        if found.setdefault(start, point) != point:
             raise SourceUnavailableError(f"{name}: two values for {start.isoformat()}", "it is asked again")
     return [found[start] for start in sorted(found)]

@@ -1,27 +1,24 @@
 """Publishes what the provider of the carbon itself forecasts, each forecast once."""
 
-import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from typing import ClassVar
 
-from carbonshift.common.errors import CarbonShiftError
 from carbonshift.common.events import ProvidedForecast, rfc3339
 from carbonshift.ingest.carbon_forecast import CarbonForecast, CarbonForecaster
-from carbonshift.ingest.chain import DEADLINE_SHARE, checked_readings
+from carbonshift.ingest.chain import checked_readings
 from carbonshift.ingest.cleaning.integrity import CARBON_RANGE_G_PER_KWH
 from carbonshift.ingest.errors import SourceUnavailableError
 from carbonshift.ingest.interval import begin_of
-from carbonshift.ingest.publish import Publisher
-from carbonshift.ingest.settings import IngestSettings
+from carbonshift.ingest.side_feed import Question, SideFeed
 
 __all__ = ["ProvidedFeed", "provided_forecast"]
 
 logger = logging.getLogger("carbonshift.ingest")
 
-PAUSE_SECONDS = 300.0
-"""No provider known here makes more than one forecast in that time."""
 LONGEST_HORIZON = timedelta(days=8)
 """What lies further ahead is left out; WattTime forecasts three days at most."""
 DECIMALS = 2
@@ -67,63 +64,32 @@ def provided_forecast(
 
 
 @dataclass(slots=True)
-class ProvidedFeed:
+class ProvidedFeed(SideFeed[ProvidedForecast]):
     """The forecasts of one source, the newest one at each poll."""
 
-    settings: IngestSettings
+    what: ClassVar[str] = "its forecast"
+
     source: CarbonForecaster
-    publisher: Publisher
-    clock: Callable[[], datetime]
     last: datetime | None = None
     """When the newest one that was published was made."""
-    failing: bool = False
     left_out: int = 0
     """So many values of the last one were."""
 
-    async def poll(self) -> ProvidedForecast | None:
-        """Publish the newest forecast where it has not been published, and return it."""
-        event = await self._newest()
-        if event is None:
-            return None
-        await self.publisher.publish([event])
-        self.last = event.published_at
-        return event
+    def questions(self, now: datetime) -> Iterable[Question[ProvidedForecast]]:
+        return [partial(self._newest, now)]
 
-    async def run(self) -> None:
-        """Poll for ever."""
-        while True:
-            await self.poll()
-            await asyncio.sleep(PAUSE_SECONDS)
+    def keep(self, news: Sequence[ProvidedForecast]) -> None:
+        self.last = max((event.published_at for event in news), default=self.last)
 
-    async def _newest(self) -> ProvidedForecast | None:
-        """None where there is none, or none but the last one; a failure is said once until it is over."""
-        now = self.clock()
-        try:
-            async with asyncio.timeout(self.settings.poll_seconds * DEADLINE_SHARE):
-                forecast = await self.source.forecast(self.settings.region, now)
-            if forecast is None:
-                return None
-            checked_readings(forecast.readings, self.source)
-            event, left_out = provided_forecast(self.settings.region, self.source, forecast, now)
-        except (CarbonShiftError, TimeoutError) as error:
-            said = error if isinstance(error, CarbonShiftError) else f"{self.source.name} takes too long"
-            logger.log(self._level(), "%s: its forecast is not published: %s", self.source.name, said)
-        except Exception:
-            logger.log(self._level(), "%s has an error of its own in its forecast", self.source.name, exc_info=True)
-        else:
-            self._hear(left_out, len(event.carbon_g_per_kwh))
-            return event if self.last is None or event.published_at > self.last else None
-        self.failing = True
-        return None
-
-    def _level(self) -> int:
-        return logging.DEBUG if self.failing else logging.WARNING
-
-    def _hear(self, left_out: int, steps: int) -> None:
-        if self.failing:
-            logger.info("%s: its forecast is published again", self.source.name)
-        self.failing = False
+    async def _newest(self, now: datetime) -> list[ProvidedForecast]:
+        """None where there is none, or none but the last one."""
+        forecast = await self.source.forecast(self.settings.region, now)
+        if forecast is None:
+            return []
+        checked_readings(forecast.readings, self.source)
+        event, left_out = provided_forecast(self.settings.region, self.source, forecast, now)
         if left_out and left_out != self.left_out:
             text = "%s: %d values of its forecast of %d steps are such as no grid has, and left out"
-            logger.warning(text, self.source.name, left_out, steps)
+            logger.warning(text, self.source.name, left_out, len(event.carbon_g_per_kwh))
         self.left_out = left_out
+        return [event] if self.last is None or event.published_at > self.last else []

@@ -6,14 +6,14 @@ from typing import TypeVar
 from nats.js import JetStreamContext
 from nats.js.api import DeliverPolicy
 
-from carbonshift.common.events import DayAheadPrices, GridTick, ProvidedForecast
+from carbonshift.common.events import DayAheadPrices, FuelMix, GridTick, ProvidedForecast
 from carbonshift.common.readback import events_of
 from carbonshift.common.streams import stream_name
 from carbonshift.ingest.settings import IngestSettings
 
 __all__ = ["published"]
 
-E = TypeVar("E", GridTick, DayAheadPrices, ProvidedForecast)
+E = TypeVar("E", GridTick, DayAheadPrices, ProvidedForecast, FuelMix)
 
 
 async def published(jetstream: JetStreamContext, settings: IngestSettings, kind: type[E], since: datetime) -> list[E]:

@@ -4,6 +4,7 @@ from carbonshift.common.events.base import Event, Instant, Name, headers, rfc333
 from carbonshift.common.events.dlq import DeadLetter
 from carbonshift.common.events.energy import Account, EnergyShare, EnergyUse
 from carbonshift.common.events.fleet import EnergyBasis, WorkerEvent, WorkerEventKind, WorkerTelemetry
+from carbonshift.common.events.fuel import Fuel, FuelMix
 from carbonshift.common.events.grid import (
     CarbonBasis,
     DayAheadPrices,
@@ -37,6 +38,8 @@ __all__ = [
     "Event",
     "Flexibility",
     "ForecastSkill",
+    "Fuel",
+    "FuelMix",
     "GridForecast",
     "GridState",
     "GridTick",
@@ -69,6 +72,7 @@ EVENTS: tuple[type[Event], ...] = (
     GridTick,
     DayAheadPrices,
     ProvidedForecast,
+    FuelMix,
     GridState,
     GridTransition,
     GridForecast,

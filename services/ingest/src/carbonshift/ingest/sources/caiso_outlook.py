@@ -1,4 +1,4 @@
-"""CAISO Today's Outlook: the average carbon intensity of what the grid supplies, every five minutes.
+"""CAISO Today's Outlook: what the grid supplies by fuel, and its average carbon intensity, every five minutes.
 
 `co2.csv` gives metric tons of CO2 per hour and `fuelsource.csv` MW, both by fuel, for one local day; each row bears a
 clock time alone. https://www.caiso.com/todays-outlook
@@ -9,22 +9,36 @@ import io
 import logging
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 from zoneinfo import ZoneInfo
 
 from carbonshift.common.errors import CarbonShiftError
-from carbonshift.common.events import CarbonBasis, PriceMarket
+from carbonshift.common.events import CarbonBasis, Fuel, PriceMarket
 from carbonshift.ingest.cell import number
 from carbonshift.ingest.errors import SourceRefusedError, SourceUnavailableError
+from carbonshift.ingest.fuel_mix import Supply
+from carbonshift.ingest.interval import OfInterval
 from carbonshift.ingest.reading import Reading, Signal
 from carbonshift.ingest.settings import IngestSettings
-from carbonshift.ingest.web import WebPool, body_checked
+from carbonshift.ingest.web import Web, WebPool, body_checked
 
-__all__ = ["CO2", "FUELS", "CaisoOutlook", "Table", "intensity", "is_of_today", "parse_table", "readings"]
+__all__ = [
+    "CO2",
+    "FUELS",
+    "CaisoOutlook",
+    "Table",
+    "by_fuel",
+    "intensity",
+    "is_of_today",
+    "parse_table",
+    "readings",
+    "supplies",
+]
 
+T = TypeVar("T", bound=OfInterval)
 Table = dict[time, dict[str, float]]
 """The complete rows of a file, by their clock time."""
 
@@ -36,13 +50,31 @@ G_PER_KWH_IN_ONE_T_PER_MWH = 1_000.0
 CO2 = frozenset({"Natural Gas CO2", "Imports CO2"})
 FUELS = frozenset({"Solar", "Wind", "Nuclear", "Natural Gas", "Large Hydro", "Imports"})
 """Columns without which a sum would mean something else. Whatever further fuel a file lists is counted too."""
+FUEL_OF: Mapping[str, Fuel] = {
+    "Solar": Fuel.SOLAR,
+    "Wind": Fuel.WIND,
+    "Geothermal": Fuel.GEOTHERMAL,
+    "Biomass": Fuel.BIOMASS,
+    "Biogas": Fuel.BIOMASS,
+    "Small hydro": Fuel.HYDRO,
+    "Large Hydro": Fuel.HYDRO,
+    "Coal": Fuel.COAL,
+    "Nuclear": Fuel.NUCLEAR,
+    "Natural Gas": Fuel.GAS,
+    "Batteries": Fuel.BATTERIES,
+    "Imports": Fuel.IMPORTS,
+}
+W_IN_ONE_MW = 1e6
+FRESH = timedelta(minutes=10)
+"""So long the supply of today that the carbon was made of serves the fuel mix too; that of an earlier day serves on."""
+DAYS_KEPT = 2
 LONGEST_LAG = timedelta(hours=1)
 FURTHEST_AHEAD = timedelta(minutes=5)
 LONGEST_QUOTE = 200
 
 
 class CaisoOutlook:
-    """Average carbon of the whole CAISO area."""
+    """Average carbon and fuel mix of the whole CAISO area."""
 
     name: ClassVar[str] = "caiso-outlook"
     signals: ClassVar[frozenset[Signal]] = frozenset({Signal.CARBON})
@@ -53,8 +85,11 @@ class CaisoOutlook:
 
     def __init__(self, settings: IngestSettings, web: WebPool) -> None:
         self._web = web.at("CAISO Outlook", settings.caiso_outlook_url, "look at caiso_outlook_url")
+        # a circuit of its own: what fails there never closes the way to the carbon
+        self._mix_web = web.at("CAISO Outlook's fuel mix", settings.caiso_outlook_url, "look at caiso_outlook_url")
         self._clock = web.clock
         self._without: set[date] = set()
+        self._supply: dict[date, tuple[datetime, Table]] = {}
 
     async def fetch(self, signal: Signal, region: str, start: datetime, end: datetime) -> list[Reading]:
         """g/kWh; the files are of one area, so the region is whatever the caller calls it."""
@@ -66,33 +101,73 @@ class CaisoOutlook:
 
         An earlier day that is refused (it has no file), or a `current` that is not of today, withholds no other day.
         """
+
+        async def carbon(folder: str, day: date) -> list[Reading]:
+            co2 = await self._web.ask(f"{folder}/co2.csv", partial(parse_table, needed=CO2))
+            supply = await self._ask_supply(self._web, folder, day, now)
+            _check_today((co2, supply), day, now)
+            return readings(co2, supply, day)
+
+        return await self._day_by_day(now, start, end, carbon)
+
+    async def fuel_mix(self, region: str, start: datetime, end: datetime) -> list[Supply]:
+        """What each fuel gave; asked for only where the carbon has not had the same file lately."""
+        del region
+        now = self._clock()
+        today = now.astimezone(ZONE).date()
+
+        async def mix(folder: str, day: date) -> list[Supply]:
+            had_at, supply = self._supply.get(day, (None, None))
+            if supply is None or had_at is None or (day == today and now - had_at > FRESH):
+                supply = await self._ask_supply(self._mix_web, folder, day, now)
+            _check_today((supply,), day, now)
+            return supplies(supply, day)
+
+        return await self._day_by_day(now, start, end, mix)
+
+    async def _ask_supply(self, web: Web, folder: str, day: date, now: datetime) -> Table:
+        supply = await web.ask(f"{folder}/fuelsource.csv", partial(parse_table, needed=FUELS))
+        self._supply[day] = now, supply
+        for oldest in sorted(self._supply)[:-DAYS_KEPT]:
+            del self._supply[oldest]
+        return supply
+
+    async def _day_by_day(
+        self, now: datetime, start: datetime, end: datetime, of_day: Callable[[str, date], Awaitable[Iterable[T]]]
+    ) -> list[T]:
+        """What `of_day` finds of the span in the folder of each of its local days."""
         today = now.astimezone(ZONE).date()
         day = start.astimezone(ZONE).date()
-        found: list[Reading] = []
+        found: list[T] = []
         missing: CarbonShiftError | None = None
         while day <= today and datetime.combine(day, time(), ZONE) < end:
-            folder = "current" if day == today else f"history/{day:%Y%m%d}"
             try:
-                co2 = await self._web.ask(f"{folder}/co2.csv", partial(parse_table, needed=CO2))
-                supply = await self._web.ask(f"{folder}/fuelsource.csv", partial(parse_table, needed=FUELS))
+                found += await of_day("current" if day == today else f"history/{day:%Y%m%d}", day)
             except SourceRefusedError as error:
                 if day == today:
                     raise
                 missing = error
                 if day not in self._without:
-                    logger.warning("no carbon of %s: %s", day, error)
+                    logger.warning("CAISO Outlook has nothing of %s: %s", day, error)
                 self._without.add(day)
-            else:
-                if day < today or (is_of_today(co2, now) and is_of_today(supply, now)):
-                    found += readings(co2, supply, day)
-                else:
-                    missing = _garbled(f"what it calls current has no recent row of {today}")
-                    logger.info("no carbon of %s yet: %s", day, missing)
+            except _NotOfTodayError as error:
+                missing = error
+                logger.info("CAISO Outlook has nothing of %s yet: %s", day, error)
             day += timedelta(days=1)
-        found = [reading for reading in found if start <= reading.interval_start < end]
+        found = [point for point in found if start <= point.interval_start < end]
         if missing is not None and not found:
             raise missing
         return found
+
+
+class _NotOfTodayError(SourceUnavailableError):
+    """What is called current is of another day still."""
+
+
+def _check_today(tables: Iterable[Table], day: date, now: datetime) -> None:
+    if day == now.astimezone(ZONE).date() and not all(is_of_today(table, now) for table in tables):
+        problem = f"CAISO Outlook: what it calls current has no recent row of {day}"
+        raise _NotOfTodayError(problem, "it is asked again")
 
 
 def parse_table(body: bytes, needed: frozenset[str]) -> Table:
@@ -152,17 +227,35 @@ def is_of_today(table: Table, now: datetime) -> bool:
 
 
 def readings(co2: Table, supply: Table, day: date) -> list[Reading]:
-    """Intensity in g/kWh at each clock time of `day` that both files have, oldest first, each interval once.
+    """Intensity in g/kWh at each clock time of `day` that both files have, oldest first, each interval once."""
+    both = _instants(co2.keys() & supply.keys(), day)
+    return [Reading(start, intensity(co2[clock], supply[clock])) for clock, start in both]
 
-    A clock time that names no instant, or two, is left out: when clocks go back the file has the repeated hour once,
-    and nothing says which of the two it holds.
+
+def supplies(supply: Table, day: date) -> list[Supply]:
+    """What each fuel gave at each clock time of `day` that the file has, oldest first, each interval once."""
+    return [Supply(start, by_fuel(supply[clock])) for clock, start in _instants(supply.keys(), day)]
+
+
+def by_fuel(supply: Mapping[str, float]) -> dict[Fuel, float]:
+    """W by fuel, of the MW in each column of `supply`; a column that is not known here is of other fuels."""
+    power_w: dict[Fuel, float] = {}
+    for column, megawatts in supply.items():
+        fuel = FUEL_OF.get(column, Fuel.OTHER)
+        power_w[fuel] = power_w.get(fuel, 0.0) + W_IN_ONE_MW * megawatts
+    return power_w
+
+
+def _instants(clocks: Iterable[time], day: date) -> Iterator[tuple[time, datetime]]:
+    """Each of the clock times of `day`, in order, with the instant in UTC that it names.
+
+    One that names no instant, or two, is left out: when clocks go back the file has the repeated hour once, and nothing
+    says which of the two it holds.
     """
-    found: list[Reading] = []
-    for clock in sorted(co2.keys() & supply.keys()):
+    for clock in sorted(clocks):
         local = datetime.combine(day, clock, ZONE)
         if local.utcoffset() == local.replace(fold=1).utcoffset():
-            found.append(Reading(local.astimezone(UTC), intensity(co2[clock], supply[clock])))
-    return found
+            yield clock, local.astimezone(UTC)
 
 
 def intensity(co2: Mapping[str, float], supply: Mapping[str, float]) -> float | None:
