@@ -160,7 +160,7 @@ class FactSheet:
             **self._next_facts(),
             **self._fleet_facts(),
             **{
-                f"{shift.fuel}_{name}": value
+                f"{shift.fuel.value}_{name}": value
                 for shift in self.fuels
                 for name, value in (
                     ("before_percent", float(shift.before_percent)),

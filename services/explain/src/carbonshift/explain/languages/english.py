@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
-from carbonshift.common.events import Issue, Pulse
+from carbonshift.common.events import Fuel, Issue, Pulse
 from carbonshift.explain.facts import FactSheet, FleetFacts, Next, Signal
 from carbonshift.explain.figures import duration, grouped
 
-__all__ = ["English"]
+__all__ = ["DOUBTS", "WHAT_TO_DO", "English", "spoken"]
 
 NO_WORD = re.compile(r"[^a-z0-9_]+")
 LONGEST_CODE = 60
@@ -230,12 +230,17 @@ def _training(sheet: FactSheet) -> Iterator[str]:
 
 def _fuels(sheet: FactSheet) -> Iterator[str]:
     moves = [
-        f"{shift.fuel} {'rose' if shift.now_percent > shift.before_percent else 'fell'} from {shift.before_percent} % "
-        f"to {shift.now_percent} % in {duration(shift.within)}"
+        f"{spoken(shift.fuel)} {'rose' if shift.now_percent > shift.before_percent else 'fell'}"
+        f" from {shift.before_percent} % to {shift.now_percent} % in {duration(shift.within)}"
         for shift in sheet.fuels
     ]
     if moves:
         yield f"Of the supply, {', '.join(moves)}"
+
+
+def spoken(fuel: Fuel) -> str:
+    """The name of a fuel in a sentence."""
+    return fuel.value.replace("_", " ")
 
 
 def _fleet(sheet: FactSheet) -> Iterator[str]:

@@ -75,10 +75,11 @@ def _signal(about: About) -> Callable[[Said], Part | None]:
     """A price, or a carbon intensity."""
 
     def reading(said: Said) -> Part | None:
-        subject, future = said.context.subject, said.context.future
-        if subject not in {None, about, About.TRAINING, "jobs"} and not future:
+        roles, subject = _value_roles(said), said.context.subject
+        told_by_unit = said.context.future or roles <= {Role.CRITICAL, Role.OPTIMAL}
+        if subject not in {None, about, About.TRAINING, "jobs"} and not told_by_unit:
             return None
-        return Part(_value_roles(said), frozenset({about}))
+        return Part(roles, frozenset({about}))
 
     return reading
 

@@ -147,7 +147,7 @@ def _fleet(fleet: FleetFacts | None) -> Iterator[Known]:
 
 def _fuels(sheet: FactSheet) -> Iterator[Known]:
     for shift in sheet.fuels:
-        about = str(shift.fuel)
+        about = shift.fuel.value
         yield Known(unit=Unit.PERCENT, value=shift.before_percent, about=about, role=Role.BEFORE)
         yield Known(unit=Unit.PERCENT, value=shift.now_percent, about=about, role=Role.NOW)
         yield Known(unit=Unit.DURATION, value=_minutes(duration(shift.within)), about=about, role=Role.MOVED)

@@ -1,8 +1,10 @@
 """A plain text taken apart: words, marks, and figures with their units. Pure."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 
 __all__ = ["Figure", "Mark", "Part", "Unit", "Word", "read"]
 
@@ -24,7 +26,7 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Word:
-    """`text` in lower case; `name` where it stands for the region."""
+    """`text` is what it says, in lower case."""
 
     text: str
     shown: str
@@ -51,6 +53,9 @@ class Figure:
 
 
 Part = Word | Mark | Figure
+
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
+NOTHING = "(?!)"
 
 TOKEN = re.compile(
     r"(?P<date>\d{4}-\d{2}-\d{2})(?![\w-])"
@@ -79,20 +84,20 @@ MINUTES = {"d": 1_440, "h": 60, "m": 1}
 SPAN = re.compile(r"(?:\s|-|and )*(\d+)[\s-]?(d(?:ays?)?|h(?:ours?|rs?)?|min(?:utes?|s)?)(?![A-Za-z0-9])")
 
 
-def read(text: str, region: str | None = None) -> tuple[Part, ...]:
+def read(text: str, names: Mapping[str, str] = NO_NAMES) -> tuple[Part, ...]:
     """The parts of `text` in their order; nothing but spaces is left out.
 
     Args:
         text: of plain characters.
-        region: its name is one word wherever it stands for itself; None where it cannot be told from other words.
+        names: that are one word wherever they stand for themselves, whatever characters they have, with that word.
     """
     parts: list[Part] = []
-    at, name = 0, re.compile(rf"(?<![\w-]){re.escape(region or '')}(?![\w-])")
+    at, name = 0, re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, names)) or NOTHING})(?![\w-])")
     while at < len(text):
         if text[at].isspace():
             at += 1
-        elif region and (match := name.match(text, at)):
-            parts.append(Word(text="name", shown=match[0]))
+        elif match := name.match(text, at):
+            parts.append(Word(text=names[match[0]], shown=match[0]))
             at = match.end()
         else:
             part, at = _part(text, at)

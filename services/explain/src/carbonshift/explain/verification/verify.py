@@ -10,7 +10,7 @@ from carbonshift.explain.facts import FactSheet
 from carbonshift.explain.verification.plain import LONGEST_CHARACTERS, foreign_characters
 from carbonshift.explain.verification.reader import Reader
 from carbonshift.explain.verification.reading import read
-from carbonshift.explain.verification.vocabulary import is_a_name
+from carbonshift.explain.verification.vocabulary import names_of
 
 __all__ = ["violations"]
 
@@ -30,7 +30,7 @@ def violations(text: str, sheet: FactSheet) -> tuple[str, ...]:
         return tuple(f"a character that no plain sentence has: {name}" for name in foreign[:MOST_TOLD])
     if not FEWEST_CHARACTERS <= len(text) <= LONGEST_CHARACTERS:
         return (f"{len(text)} characters: {FEWEST_CHARACTERS} to {LONGEST_CHARACTERS} are asked for",)
-    reader = Reader(sheet, read(text, sheet.region if is_a_name(sheet.region) else None))
+    reader = Reader(sheet, read(text, names_of(sheet)))
     return _told((*reader.wrong(), *reader.missing()))
 
 

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from types import MappingProxyType
 
-from carbonshift.common.events import CarbonBasis, Pulse
+from carbonshift.common.events import CarbonBasis, Fuel, Pulse
 from carbonshift.explain.facts import FactSheet
-from carbonshift.explain.languages.english import DOUBTS, WHAT_TO_DO
+from carbonshift.explain.languages.english import DOUBTS, WHAT_TO_DO, spoken
 from carbonshift.explain.verification import words
 
-__all__ = ["PLAIN", "Vocabulary", "is_a_name"]
+__all__ = ["PLAIN", "Vocabulary", "names_of"]
 
 CAUSES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -36,13 +36,14 @@ PLAIN = (
 BASES = frozenset({"measured", "integrated", "estimated", "modelled", "mixed"})
 
 
-def is_a_name(region: str) -> bool:
-    """Whether a region's name can be told from the words and figures of a sentence."""
-    return (
-        region[:1].isalpha()
-        and len(region) > 1
-        and region.lower() not in PLAIN | GATES.keys() | words.NEEDS_REASON.keys()
-    )
+def names_of(sheet: FactSheet) -> dict[str, str]:
+    """The names that are no words of a sentence: of fuels, and of the region where it can be told from words."""
+    names = {spoken(shift.fuel): shift.fuel.value for shift in sheet.fuels}
+    region = sheet.region
+    known = PLAIN | GATES.keys() | words.NEEDS_REASON.keys() | {fuel.value for fuel in Fuel}
+    if region[:1].isalpha() and len(region) > 1 and region.lower() not in known:
+        names[region] = "name"
+    return names
 
 
 class Vocabulary:
@@ -54,7 +55,7 @@ class Vocabulary:
     @cached_property
     def fuels(self) -> frozenset[str]:
         """Those whose share has moved."""
-        return frozenset(str(shift.fuel) for shift in self._sheet.fuels)
+        return frozenset(shift.fuel.value for shift in self._sheet.fuels)
 
     @cached_property
     def causes(self) -> frozenset[str]:
