@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from carbonshift.common.events import GridForecast, GridTransition, Pulse, TransitionFacts
+from carbonshift.explain.norms import norms_of
 
 __all__ = ["Change", "Expected", "expected_change"]
 
@@ -62,7 +63,7 @@ def expected_change(transition: GridTransition, forecast: GridForecast | None) -
     state, facts = transition.state, transition.facts
     if forecast is None or forecast.degraded or state.state is Pulse.UNKNOWN or not _of_that_hour(transition, forecast):
         return None
-    if not TOLD.issubset(facts.thresholds) or _norms(0.0, 0.0, facts) is None:
+    if not TOLD.issubset(facts.thresholds) or norms_of(0.0, 0.0, facts) is None:
         return None
     change = None
     if p50 := next(_changes(transition, forecast, "p50"), None):
@@ -116,7 +117,7 @@ def _judged(price: float, carbon: float, was: Pulse, facts: TransitionFacts) -> 
     limits = facts.thresholds
     if price >= limits["critical_price_usd_per_mwh"] or carbon >= limits["critical_carbon_g_per_kwh"]:
         return Pulse.RED
-    price_norm, carbon_norm = _norms(price, carbon, facts) or (1.0, 1.0)
+    price_norm, carbon_norm = norms_of(price, carbon, facts) or (1.0, 1.0)
     score, slack = limits["alpha"] * price_norm + limits["beta"] * carbon_norm, limits["hysteresis_score"]
     if score >= limits["red_score"] - (slack if was is Pulse.RED else 0.0):
         return Pulse.RED
@@ -124,17 +125,3 @@ def _judged(price: float, carbon: float, was: Pulse, facts: TransitionFacts) -> 
     if not above and score <= limits["green_score"] + (slack if was is Pulse.GREEN else 0.0):
         return Pulse.GREEN
     return Pulse.AMBER
-
-
-def _norms(price: float, carbon: float, facts: TransitionFacts) -> tuple[float, float] | None:
-    """None where the trailing quantiles are not told."""
-    bands = (
-        (price, facts.price_low_usd_per_mwh, facts.price_high_usd_per_mwh),
-        (carbon, facts.carbon_low_g_per_kwh, facts.carbon_high_g_per_kwh),
-    )
-    norms = [
-        min(max((value - low) / (high - low), 0.0), 1.0)
-        for value, low, high in bands
-        if low is not None and high is not None and low < high
-    ]
-    return (norms[0], norms[1]) if len(norms) == len(bands) else None

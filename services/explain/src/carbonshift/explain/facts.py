@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
-from carbonshift.common.events import CarbonBasis, GridTransition, Pulse
+from carbonshift.common.events import CarbonBasis, GridTransition, Pulse, TransitionFacts
 from carbonshift.explain.expected import Expected
 from carbonshift.explain.figures import duration, rounded
 from carbonshift.explain.fleet import FleetAnswer
 from carbonshift.explain.fuel_shift import FuelShift
 from carbonshift.explain.move import move_to
+from carbonshift.explain.norms import norms_of
 
 __all__ = ["FactSheet", "FleetFacts", "Next", "Signal", "Surroundings", "fact_sheet"]
 
@@ -117,6 +118,8 @@ class FactSheet:
     carbon: Signal
     carbon_basis: CarbonBasis
     score: float | None
+    score_before: float | None
+    """Of the interval before, between the same trailing quantiles."""
     limits: Mapping[str, float]
     """The thresholds that the reasons speak of, by name; in the figures' own rounding."""
     dwell: str | None
@@ -151,6 +154,7 @@ class FactSheet:
             "carbon_moved_within": self.carbon.moved_within,
             "carbon_basis": self.carbon_basis.value,
             "score": self.score,
+            "score_before": self.score_before,
             **self.limits,
             "dwell": self.dwell,
             "training": "may run" if self.run else "paused",
@@ -235,6 +239,7 @@ def fact_sheet(transition: GridTransition, around: Surroundings = ALONE, zone: Z
         carbon=carbon,
         carbon_basis=given.carbon_basis,
         score=None if state.score is None else round(state.score, 2),
+        score_before=None if state.score is None else _score_before(state.interval_start, given),
         limits={name: round(limit, 2) for name, limit in limits.items()} | price_limits | carbon_limits,
         dwell=None if dwell_seconds is None else duration(timedelta(seconds=dwell_seconds)),
         run=state.run,
@@ -245,6 +250,22 @@ def fact_sheet(transition: GridTransition, around: Surroundings = ALONE, zone: Z
         fleet=_fleet(around.fleet),
         fuels=around.fuels,
     )
+
+
+def _score_before(at: datetime, facts: TransitionFacts) -> float | None:
+    """None where price, carbon or what they are held against is not known."""
+    past = [
+        (start, price, carbon)
+        for start, price, carbon in zip(
+            facts.recent_interval_starts, facts.recent_prices_usd_per_mwh, facts.recent_carbon_g_per_kwh, strict=False
+        )
+        if start < at
+    ]
+    if not past or None in past[-1] or not {"alpha", "beta"} <= facts.thresholds.keys():
+        return None
+    _, price, carbon = past[-1]
+    norms = norms_of(price or 0.0, carbon or 0.0, facts)
+    return norms and round(min(facts.thresholds["alpha"] * norms[0] + facts.thresholds["beta"] * norms[1], 1.0), 2)
 
 
 def _next(expected: Expected | None, since: datetime, zone: ZoneInfo) -> Next | None:

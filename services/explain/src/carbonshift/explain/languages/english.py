@@ -8,7 +8,7 @@ from carbonshift.common.events import Fuel, Issue, Pulse
 from carbonshift.explain.facts import FactSheet, FleetFacts, Next, Signal
 from carbonshift.explain.figures import duration, grouped
 
-__all__ = ["DOUBTS", "WHAT_TO_DO", "English", "spoken"]
+__all__ = ["WHAT_TO_DO", "English", "said_of_doubts", "spoken"]
 
 NO_WORD = re.compile(r"[^a-z0-9_]+")
 LONGEST_CODE = 60
@@ -62,6 +62,16 @@ def _word(code: str) -> str:
     return NO_WORD.sub("_", code.lower())[:LONGEST_CODE]
 
 
+def said_of_doubts(sheet: FactSheet) -> str:
+    """The clauses of all reasons that are about more than how high a signal is."""
+    reasons = dict.fromkeys(ABOUT.get(reason, reason) for reason in sheet.reasons)
+    return " ".join(
+        " ".join(SAYING[about](sheet)) if about in SAYING else _word(about)
+        for about in reasons
+        if about not in {"price", "carbon", "score"}
+    )
+
+
 def _price(sheet: FactSheet) -> Iterator[str]:
     if sheet.price.value is None or "price_missing" in sheet.reasons:
         yield "the price is missing"
@@ -108,8 +118,16 @@ def _score(sheet: FactSheet) -> Iterator[str]:
         for name, state, side in (("green_score", "GREEN", "up to"), ("red_score", "RED", "from"))
         if name in sheet.limits
     ]
-    score = "the score is unknown" if sheet.score is None else f"price and carbon together score {sheet.score:.2f}"
-    yield f"{score}{''.join(bounds)}"
+    if sheet.score is None:
+        yield f"the score is unknown{''.join(bounds)}"
+        return
+    before = sheet.score_before
+    moved = (
+        ""
+        if before is None or before == sheet.score
+        else f", {'up' if sheet.score > before else 'down'} from {before:.2f}"
+    )
+    yield f"price and carbon together score {sheet.score:.2f}{moved}{''.join(bounds)}"
 
 
 def _hysteresis(sheet: FactSheet) -> Iterator[str]:
@@ -131,7 +149,7 @@ def _warming_up(_: FactSheet) -> Iterator[str]:
 
 
 def _held(_: FactSheet) -> Iterator[str]:
-    yield "a value is still the last one known, and GREEN waits for a new one"
+    yield "a value is still the last one known, which is too little for GREEN"
 
 
 def _flat(_: FactSheet) -> Iterator[str]:

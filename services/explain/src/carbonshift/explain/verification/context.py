@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 from carbonshift.explain.verification import words
 from carbonshift.explain.verification.known import Role
@@ -13,10 +14,35 @@ __all__ = ["Context", "Relation"]
 
 SENTENCE_ENDS = frozenset({"."})
 CLAUSE_ENDS = frozenset({".", ";", ":"})
-THRESHOLD_VERBS = frozenset({"allows", "allowed", "allowing", "permits", "begins", "limit", "threshold", "starts"})
+THRESHOLD_VERBS = frozenset(
+    {"allows", "allowed", "allowing", "permits", "begins", "limit", "limits", "threshold", "starts"}
+)
 ARTICLES = frozenset({"the", "a", "an", "its", "both", "that"})
 LABELS = frozenset({Role.P10.value, Role.P50.value, Role.P90.value})
-LEAD_WORDS, TRAIL_WORDS, LABEL_WITHIN = 6, 6, 5
+BEHIND = frozenset({"(", "at", "by", ",", "the", "tomorrow"})
+IN_FRONT = frozenset(
+    {
+        "at",
+        "puts",
+        "it",
+        "is",
+        "on",
+        "as",
+        "late",
+        "early",
+        "gives",
+        "says",
+        "for",
+        "in",
+        "to",
+        "be",
+        "would",
+        "(",
+        "of",
+    }
+)
+"""What may stand between a figure and the name of its quantile."""
+LEAD_WORDS, TRAIL_WORDS = 6, 6
 
 
 class Relation(Enum):
@@ -25,42 +51,68 @@ class Relation(Enum):
     ABOVE = "above"
     AT = "at"
     BELOW = "below"
+    WITHIN = "within"
 
     def __str__(self) -> str:
         return self.value
 
     def holds(self, value: float, limit: float) -> bool:
         """Whether it does so."""
-        return {Relation.ABOVE: value > limit, Relation.AT: value == limit, Relation.BELOW: value < limit}[self]
+        return {
+            Relation.ABOVE: value > limit,
+            Relation.AT: value == limit,
+            Relation.BELOW: value < limit,
+            Relation.WITHIN: value <= limit,
+        }[self]
 
 
-@dataclass(slots=True)
+@dataclass
 class Context:
     """Moves along the parts of a text, from left to right."""
 
     parts: tuple[Part, ...]
-    subject: str | None = None
-    """What was named last in the sentence."""
+    subjects: frozenset[str] = frozenset()
+    """What was named last in the sentence: one, or two that `and` joins."""
     future: bool = False
     """Whether the sentence speaks of what is expected."""
-    before: str | None = None
-    """The subject of the sentence before: what `it` may stand for."""
+    before: frozenset[str] = frozenset()
+    """The subjects of the sentence before: what `it` may stand for."""
 
-    @property
-    def labels(self) -> AbstractSet[int]:
-        """Where the names of quantiles stand that belong to a figure."""
-        return {self._label_at(at) for at, part in enumerate(self.parts) if isinstance(part, Figure)} - {-1}
+    @cached_property
+    def labels(self) -> dict[int, int]:
+        """Of each figure that has the name of a quantile beside it, where that stands: a name belongs to one figure."""
+        found: dict[int, int] = {}
+        for at, part in enumerate(self.parts):
+            if isinstance(part, Figure):
+                behind, in_front = self._label_behind(at), self._label_in_front(at)
+                for place in (behind, in_front):
+                    if place is not None and place not in found.values():
+                        found[at] = place
+                        break
+        return found
 
     def pass_by(self, at: int, fuels: AbstractSet[str]) -> None:
         """Take in the part at `at`."""
         part = self.parts[at]
-        if isinstance(part, Mark) and part.text in SENTENCE_ENDS:
-            self.before, self.subject, self.future = self.subject or self.before, None, False
+        if _ends(part):
+            self.before, self.subjects, self.future = self.subjects or self.before, frozenset(), False
         elif isinstance(part, Word):
-            self.subject = words.SUBJECTS.get(part.text, part.text if part.text in fuels else self.subject)
-            if part.text in {"it", "its"} and self.subject is None:
-                self.subject = self.before
+            named = words.SUBJECTS.get(part.text) or (part.text if part.text in fuels else None)
+            if named:
+                self._name(named, self.lead(at))
+            elif part.text in {"it", "its"} and not self.subjects:
+                self.subjects = self.before
             self.future = self.future or part.text in words.FUTURE
+
+    def _name(self, named: str, lead: list[str]) -> None:
+        if lead[-2:] == ["score", "of"] or (named == "carbon" and lead[-4:-1] == ["score", "of", "price"]):
+            return  # the score of price and carbon is still the score
+        joined = (
+            "and" in lead[-2:]
+            and self.subjects & words.SIGNALS
+            and self.subjects & {words.SUBJECTS.get(word) for word in lead[-3:]}
+        )
+        self.subjects = self.subjects | {named} if joined else frozenset({named})
 
     def lead(self, at: int) -> list[str]:
         """The last words before, in their order, back to a figure or to the end of a clause."""
@@ -76,32 +128,60 @@ class Context:
         return part is None or (isinstance(part, Mark) and part.text in CLAUSE_ENDS)
 
     def label(self, at: int) -> str | None:
-        """The quantile that stands behind the figure: `20:00 (p50)`, `19:30 at p10`."""
-        where = self._label_at(at)
-        part = self.parts[where]
-        return part.text if where >= 0 and isinstance(part, Word) else None
+        """The quantile that is named with the figure: `20:00 (p50)`, `p10 at 19:30`."""
+        part = self.parts[self.labels[at]] if at in self.labels else None
+        return part.text if isinstance(part, Word) else None
+
+    def expects(self, at: int) -> bool:
+        """Whether what is named at `at` is yet to come: `AMBER is expected`."""
+        return self.future or any(word in words.FUTURE for word in self.trail(at)[:4])
+
+    def sentence(self, at: int) -> list[str]:
+        """All words before in the sentence, in their order."""
+        start = next((place + 1 for place in range(at - 1, -1, -1) if _ends(self.parts[place])), 0)
+        return [part.text for part in self.parts[start:at] if isinstance(part, Word)]
 
     def names_threshold(self, at: int) -> bool:
         """Whether a state is named for its threshold: `the $40 that GREEN allows`, `GREEN up to 0.35`."""
         trail = self.trail(at)
-        if trail and trail[0] in THRESHOLD_VERBS:
+        lead = self.lead(at)
+        if (trail and trail[0] in THRESHOLD_VERBS) or (
+            lead[-1:] in (["for"], ["means"]) and self._limit_near(at, lead)
+        ):
+            return True
+        if lead[-2:] == ["is", "red"]:
             return True
         upto = at + 1 + len(trail)
         part = self.parts[upto] if upto < len(self.parts) else None
-        return trail in (["up", "to"], ["from"], ["at"], ["below"], ["above"], ["begins", "at"]) and (
+        return trail in (["up", "to"], ["from"], ["at"], ["below"], ["above"], ["begins", "at"], ["limit", "of"]) and (
             isinstance(part, Figure) and part.unit is Unit.BARE
         )
 
+    def _limit_near(self, at: int, lead: list[str]) -> bool:
+        """`too high for GREEN`, `the limit for GREEN`, `the 0.80 for RED`."""
+        if {*lead[-4:]} & ({"high", "little", "mark", "point"} | words.LIMITS):
+            return True
+        part = self.parts[at - len(lead) - 1] if at > len(lead) else None
+        return isinstance(part, Figure) and part.unit in {Unit.BARE, Unit.PRICE, Unit.CARBON}
+
     def relation(self, at: int) -> Relation | None:
         """How what is spoken of is said to stand to the figure or the limit at `at`."""
-        for word in reversed(self.lead(at)):
-            if word in words.ABOVE:
+        lead = self.lead(at)
+        for word, after in zip(reversed(lead), ["", *reversed(lead)], strict=False):
+            if word in words.ABOVE or (after == "than" and word in {"higher", "more"}):
                 return Relation.ABOVE
-            if word in words.BELOW:
+            if word in words.BELOW or (after == "than" and word in {"lower", "less"}):
                 return Relation.BELOW
+            if word in {"within", "inside"}:
+                return Relation.WITHIN
             if word == "at":
                 return Relation.AT
         return None
+
+    def follows_duration(self, at: int) -> bool:
+        """`50 minutes in AMBER`."""
+        part = self.parts[at - 2] if at > 1 and self.lead(at) == ["in"] else None
+        return isinstance(part, Figure) and part.unit is Unit.DURATION
 
     def figure_near(self, at: int) -> bool:
         """Whether a limit has its figure beside it: `the $150 limit`, `limit of $150`."""
@@ -131,12 +211,21 @@ class Context:
             if not most:
                 return
 
-    def _label_at(self, at: int) -> int:
-        """-1 where there is none."""
-        for place in range(at + 1, min(at + LABEL_WITHIN, len(self.parts))):
+    def _label_behind(self, at: int) -> int | None:
+        return self._label_among(range(at + 1, len(self.parts)), BEHIND)
+
+    def _label_in_front(self, at: int) -> int | None:
+        return self._label_among(range(at - 1, -1, -1), IN_FRONT)
+
+    def _label_among(self, places: range, between: AbstractSet[str]) -> int | None:
+        for place in places:
             part = self.parts[place]
             if isinstance(part, Word) and part.text in LABELS:
                 return place
-            if isinstance(part, Figure) or (part.text not in {"(", "at", "by", ",", "the", "tomorrow"}):
-                return -1
-        return -1
+            if isinstance(part, Figure) or part.text not in between:
+                return None
+        return None
+
+
+def _ends(part: Part) -> bool:
+    return isinstance(part, Mark) and part.text in SENTENCE_ENDS

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from carbonshift.explain.verification import words
-from carbonshift.explain.verification.context import Context
+from carbonshift.explain.verification.context import Context, Relation
 from carbonshift.explain.verification.known import About, Known, Role
 from carbonshift.explain.verification.reading import Figure, Unit
 
@@ -46,8 +46,45 @@ class Said:
 
     @property
     def moves(self) -> int:
-        """1 where the words before speak of a rise, -1 of a fall, 0 of neither."""
-        return any(word in UPWARD for word in self.lead) - any(word in DOWNWARD for word in self.lead)
+        """1 where the words around speak of a rise, -1 of a fall, 0 of neither or of both."""
+        near = {*self.lead, *self.trail[:1]}
+        return bool(near & (UPWARD | {"more", "above"})) - bool(near & (DOWNWARD | {"less", "below"}))
+
+    @property
+    def compares(self) -> bool:
+        """`287 W more than before`, `a decrease of 287 W`."""
+        return bool({*self.trail[:1]} & {"more", "less", "above", "below", "higher", "lower"}) or (
+            self.lead[-1:] == ["of"] and bool({*self.lead[-3:]} & {"increase", "decrease", "rise", "fall", "drop"})
+        )
+
+    @property
+    def is_limit(self) -> bool:
+        """Whether the words around speak of a limit rather than of what is held against it."""
+        lead, trail = {*self.lead[-4:]}, self.trail
+        return bool(
+            lead
+            & (words.ABOVE | words.BELOW | words.LIMITS | {"between", "against", "inside", "allows", "permits", "than"})
+            or {*trail[:2]} & (words.LIMITS | {"mark"})
+            or trail[:2] in (["that", "green"], ["that", "red"], ["for", "green"], ["for", "red"], ["green", "allows"])
+            or trail[:2] == ["that", "means"]
+            or trail[:3] == ["from", "which", "the"]
+            or self.lead[-2:-1] == ["within"]
+        )
+
+    @property
+    def limit_roles(self) -> frozenset[Role]:
+        """Which limits may be meant."""
+        green = "green" in {*self.lead[-4:], *self.trail[:3]}
+        return frozenset({Role.OPTIMAL} if green else {Role.CRITICAL, Role.OPTIMAL})
+
+    @property
+    def figure_before(self) -> "Said | None":
+        """The figure that stands right before the words before this one."""
+        at = self.at - len(self.lead) - 1
+        figure = self.context.parts[at] if at >= 0 else None
+        if not isinstance(figure, Figure):
+            return None
+        return Said(figure, self.context, at, self.context.lead(at), self.context.trail(at))
 
 
 def refuted(figure: Figure, context: Context, at: int, known: Collection[Known]) -> Iterator[str]:
@@ -75,9 +112,9 @@ def _signal(about: About) -> Callable[[Said], Part | None]:
     """A price, or a carbon intensity."""
 
     def reading(said: Said) -> Part | None:
-        roles, subject = _value_roles(said), said.context.subject
+        roles, subjects = _value_roles(said), said.context.subjects
         told_by_unit = said.context.future or roles <= {Role.CRITICAL, Role.OPTIMAL}
-        if subject not in {None, about, About.TRAINING, "jobs"} and not told_by_unit:
+        if subjects - {about, About.TRAINING, "jobs"} and about not in subjects and not told_by_unit:
             return None
         return Part(roles, frozenset({about}))
 
@@ -85,77 +122,79 @@ def _signal(about: About) -> Callable[[Said], Part | None]:
 
 
 def _value_roles(said: Said) -> frozenset[Role]:
-    future = said.context.future
-    near = {*said.lead[-3:], *said.trail[:1]}
-    if near & words.LIMITS or set(said.lead[-3:]) & (words.ABOVE | words.BELOW) or said.trail[:2] == ["that", "green"]:
-        return frozenset({Role.OPTIMAL} if "green" in said.trail[:2] else {Role.CRITICAL, Role.OPTIMAL})
+    first = said.figure_before if said.lead == ["and"] else None
+    if first is not None and first.is_limit:  # `above the $68/MWh and 323 g/kWh that GREEN allows`
+        return first.limit_roles
+    if said.is_limit:
+        return said.limit_roles
     if said.last == "by":
         return frozenset({Role.CHANGE})
-    if said.last == "from":
-        return frozenset({Role.NOW if future else Role.BEFORE})
-    if future:
-        return frozenset({Role.THEN})
-    if PAST & {*said.lead[-2:], *said.trail[:1]}:
-        return frozenset({Role.BEFORE})
-    return frozenset({Role.NOW})
+    if said.last in {"from", "after"}:
+        return frozenset({Role.NOW if said.context.future else Role.BEFORE})
+    earlier = PAST & {*said.lead[-2:], *said.trail[:1]}
+    return frozenset({Role.THEN if said.context.future else Role.BEFORE if earlier else Role.NOW})
 
 
 def _power(said: Said) -> Part | None:
-    subject = said.context.subject
-    if subject == About.TOKENS:
+    subjects, near = said.context.subjects, {*said.lead[-3:], *said.trail[:1]}
+    if subjects == {About.TOKENS}:
         return Part(frozenset({Role.NOW}), frozenset({About.TOKENS}))
-    if subject not in {About.FLEET, "jobs"}:
-        return Part(frozenset({Role.NOW}), frozenset({About.TRAINING})) if subject in {None, About.TRAINING} else None
-    if said.last == "by" or {"shed", "sheds", "shedding"} & {*said.lead[-2:]}:
+    if subjects - {About.FLEET, "jobs", About.TRAINING}:
+        return None
+    if said.last == "by" or near & {"shed", "sheds", "shedding"} or said.compares:
         return Part(frozenset({Role.CHANGE}), frozenset({About.FLEET}))
-    before = said.last == "from" or bool(PAST & {*said.lead[-2:], *said.trail[:1]})
-    return Part(frozenset({Role.BEFORE if before else Role.NOW}), frozenset({About.FLEET}))
+    if said.last in {"from", "after", "drew", "instead"} or PAST & near or said.lead[-2:] == ["instead", "of"]:
+        return Part(frozenset({Role.BEFORE}), frozenset({About.FLEET}))
+    fleet = About.FLEET in subjects
+    return Part(frozenset({Role.NOW}), frozenset({About.FLEET} if fleet else {About.TRAINING, About.FLEET}))
 
 
 def _percent(said: Said) -> Part | None:
-    subject = said.context.subject
-    if subject is None or subject in {About.SCORE, About.TRAINING, About.FLEET, About.TOKENS, "jobs"}:
+    subjects = said.context.subjects
+    if not subjects or subjects & {About.SCORE, About.TRAINING, About.FLEET, About.TOKENS, "jobs"}:
         return None
-    if subject in {About.PRICE, About.CARBON}:
-        return Part(frozenset({Role.CHANGE}), frozenset({subject}))
-    return Part(frozenset({Role.BEFORE if said.last == "from" else Role.NOW}), frozenset({subject}))
+    if subjects & {About.PRICE, About.CARBON}:
+        return Part(frozenset({Role.CHANGE}), subjects)
+    return Part(frozenset({Role.BEFORE if said.last == "from" else Role.NOW}), subjects)
 
 
 def _bare(said: Said) -> Part | None:
     trail, near = said.trail, {*said.lead[-3:], *said.trail[:3]}
     if trail[:1] in (["job"], ["jobs"]):
-        doing = [
-            about for about, said_so in ((About.PAUSED, words.STOPS), (About.RESUMED, words.RUNS)) if near & said_so
-        ]
+        doing = [about for about, so in ((About.PAUSED, words.STOPS), (About.RESUMED, words.RUNS)) if near & so]
         return Part(frozenset({Role.NOW}), frozenset(doing[:1])) if doing else None
     if trail[:1] in (["token"], ["tokens"]):
         return Part(frozenset({Role.NOW}), frozenset({About.TOKENS}))
     if trail[:1] in (["times"], ["changes"], ["state"]):
         return Part(frozenset({Role.CHANGE}), frozenset({About.STATE})) if "hour" in trail else None
-    return Part(_score_roles(said), frozenset({About.SCORE})) if said.context.subject == About.SCORE else None
+    in_score = About.SCORE in said.context.subjects or "score" in said.context.sentence(said.at)
+    return Part(_score_roles(said), frozenset({About.SCORE})) if in_score else None
 
 
 def _score_roles(said: Said) -> frozenset[Role]:
-    relates = {*said.lead[-3:]} & (words.ABOVE | words.BELOW | words.LIMITS)
-    near = [*said.lead[-3:], *(said.trail[:3] if relates else ())]
-    for word, role in (("green", Role.GREEN), ("red", Role.RED), ("hysteresis", Role.SLACK), ("by", Role.SLACK)):
-        if word in near:
-            return frozenset({role})
-    return frozenset({Role.GREEN, Role.RED} if relates else {Role.NOW})
+    lead, trail = said.lead, said.trail
+    if "hysteresis" in {*lead, *trail[:3]} or said.last == "by":
+        return frozenset({Role.SLACK})
+    first = said.figure_before if lead[:1] == ["and"] or lead == ["and"] else None
+    if said.is_limit or (first is not None and "between" in first.lead) or {*lead[-3:]} & {"green", "red"}:
+        near = {*lead[-3:], *trail[:6]}
+        named = frozenset(role for word, role in (("green", Role.GREEN), ("red", Role.RED)) if word in near)
+        return named or frozenset({Role.GREEN, Role.RED})
+    return frozenset({Role.BEFORE if said.last == "from" or PAST & {*lead[-2:], *trail[:1]} else Role.NOW})
 
 
 def _duration(said: Said) -> Part | None:
-    subject, lead, trail = said.context.subject, said.lead, said.trail
+    lead, trail = said.lead, said.trail
     if "dwell" in {*lead, *trail[:2]}:
         return Part(frozenset({Role.DWELL}), frozenset())
     if said.context.future:
         return Part(frozenset({Role.HORIZON}), frozenset())
-    if trail[:1] == ["of"] and trail[1:2] and trail[1] in words.STATES:
+    past_state = {*lead[-3:], *trail[:3]} & words.STATES.keys() and {*trail[:1]} & {"of", "in", "spell"}
+    if past_state or said.last in UNTIL or {*lead} & UNTIL:
         return Part(frozenset({Role.LASTED}), frozenset())
-    if said.last in MOVING and subject is not None:
-        return Part(frozenset({Role.MOVED}), frozenset({subject}))
-    if said.last in UNTIL or {*lead} & UNTIL:
-        return Part(frozenset({Role.LASTED}), frozenset())
+    if said.last in MOVING:
+        subjects = said.context.subjects or {words.SUBJECTS[word] for word in trail if word in words.SUBJECTS}
+        return Part(frozenset({Role.MOVED}), frozenset(subjects)) if subjects else None
     return None
 
 
@@ -165,13 +204,8 @@ def _clock(said: Said) -> Part | None:
         return Part(frozenset({Role(label)}), frozenset())
     if not said.context.future:
         return Part(frozenset({Role.NOW}), frozenset())
-    between = said.last == "between" or (said.last == "and" and "between" in _sentence(said))
+    between = said.last == "between" or (said.last == "and" and "between" in said.context.sentence(said.at))
     return Part(frozenset({Role.P10, Role.P90} if between else {Role.P50}), frozenset())
-
-
-def _sentence(said: Said) -> list[str]:
-    """The words before, figures or not."""
-    return [part.text for part in said.context.parts[: said.at] if not isinstance(part, Figure)]
 
 
 def _date(said: Said) -> Part:
@@ -211,7 +245,8 @@ def _equal(said: Said, known: Known) -> bool:
 def _goes_with(said: Said, fact: Known, known: Collection[Known]) -> bool:
     """Whether the words around the figure hold of the fact."""
     if fact.role in {Role.CRITICAL, Role.OPTIMAL}:
-        relation = said.context.relation(said.at)
+        first = said.figure_before if said.lead == ["and"] else None
+        relation = said.context.relation(first.at if first else said.at)
         now = _value(known, fact.about, Role.THEN if said.context.future else Role.NOW)
         return relation is None or (now is not None and relation.holds(now, float(fact.value)))
     if fact.role is Role.CHANGE and fact.about is not About.STATE:
@@ -220,12 +255,8 @@ def _goes_with(said: Said, fact: Known, known: Collection[Known]) -> bool:
     if fact.unit is Unit.CLOCK and said.context.future:
         return fact.tomorrow == ("tomorrow" in {*said.lead[-2:], *said.trail[:1]})
     if fact.unit is Unit.BARE and fact.role in {Role.GREEN, Role.RED}:
-        relation = said.context.relation(said.at)
-        score = _value(known, About.SCORE, Role.NOW)
-        said_of_it = relation is not None and {*said.lead[-2:]} & (words.ABOVE | words.BELOW)
-        return not said_of_it or (
-            score is not None and relation is not None and relation.holds(score, float(fact.value))
-        )
+        relation, score = said.context.relation(said.at), _value(known, About.SCORE, Role.NOW)
+        return relation in {None, Relation.AT} or (score is not None and relation.holds(score, float(fact.value)))
     return True
 
 

@@ -101,6 +101,8 @@ def _limits(sheet: FactSheet) -> Iterator[Known]:
             yield Known(unit=unit, value=value, about=about, role=role)
     if sheet.score is not None:
         yield Known(unit=Unit.BARE, value=sheet.score, about=About.SCORE, role=Role.NOW)
+    if sheet.score_before is not None:
+        yield Known(unit=Unit.BARE, value=sheet.score_before, about=About.SCORE, role=Role.BEFORE)
     if sheet.dwell is not None:
         yield Known(unit=Unit.DURATION, value=_minutes(sheet.dwell), about=About.STATE, role=Role.DWELL)
 

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 __all__ = ["LONGEST_CHARACTERS", "foreign_characters", "plain"]
 
@@ -19,7 +20,12 @@ def plain(text: str) -> str:
     return SPACE.sub(" ", unicodedata.normalize("NFKC", text).translate(SAME)).strip()
 
 
-def foreign_characters(text: str) -> tuple[str, ...]:
-    """What a plain text has not: control and escape sequences, markup, addresses, letters of other scripts. By name."""
+def foreign_characters(text: str, names: Iterable[str] = ()) -> tuple[str, ...]:
+    """What a plain text has not, by name: control and escape sequences, markup, addresses, letters of other scripts.
+
+    The characters of `names` are not looked at where these stand.
+    """
+    for name in names:
+        text = text.replace(name, "")
     found = dict.fromkeys(FOREIGN.findall(text))
     return tuple(" ".join(unicodedata.name(one, f"U+{ord(one):04X}") for one in mark) for mark in found)

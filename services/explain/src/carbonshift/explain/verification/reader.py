@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from carbonshift.common.events import Pulse
 from carbonshift.explain.facts import FactSheet
 from carbonshift.explain.verification import words
-from carbonshift.explain.verification.context import Context
+from carbonshift.explain.verification.context import Context, Relation
 from carbonshift.explain.verification.figures_said import refuted
 from carbonshift.explain.verification.known import About, Role, known_figures
 from carbonshift.explain.verification.reading import Figure, Mark, Part, Unit, Word
@@ -14,6 +14,10 @@ from carbonshift.explain.verification.vocabulary import Vocabulary
 __all__ = ["Reader"]
 
 RUNNING = frozenset({Pulse.GREEN, Pulse.AMBER})
+BEFORE_A_PAST_STATE = frozenset(
+    {"of", "after", "from", "left", "leaves", "leaving", "previous", "ended", "where", "ending"}
+)
+PAST = frozenset({"had", "lasted", "ended"})
 MARKS = frozenset(".,;:()/'\"-%")
 
 
@@ -62,45 +66,54 @@ class Reader:
             yield from self._state(words.STATES[text], at)
         elif self._context.begins_clause(at) and text in words.IMPERATIVE and not self._vocabulary.to_do:
             yield f"{word.shown} ... is an instruction"
-        yield from self._direction(text)
-        yield from self._doing(text)
+        if text not in self._vocabulary.doubts:
+            yield from self._direction(text, at)
+        yield from self._doing(text, at)
         yield from self._cause(text, at)
         yield from self._bound(text, at)
         yield from self._label(text, at)
 
     def _state(self, said: Pulse, at: int) -> Iterator[str]:
-        sheet, lead = self._sheet, self._context.lead(at)
+        sheet, context = self._sheet, self._context
         coming = sheet.next.state if sheet.next else None
-        if self._context.names_threshold(at):
+        if context.names_threshold(at):
             return
-        if lead and lead[-1] in {"of", "after", "from", "left", "leaves", "leaving", "previous", "ended"}:
+        if (
+            context.follows_duration(at)
+            or {*context.lead(at)[-1:]} & BEFORE_A_PAST_STATE
+            or {*context.trail(at)[:1]} & PAST
+        ):
             allowed = {sheet.previous}
-        elif self._context.future:
+        elif context.expects(at):
             allowed = {coming, sheet.state}
         else:
             allowed = {sheet.state}
         if said not in allowed:
-            yield f"{said} is not what the state {'is expected to be' if self._context.future else 'is there'}"
+            yield f"{said} is not what the state {'is expected to be' if context.expects(at) else 'is there'}"
 
-    def _direction(self, text: str) -> Iterator[str]:
+    def _direction(self, text: str, at: int) -> Iterator[str]:
         """Whether what is said to have risen has."""
         sign = (text in words.UP) - (text in words.DOWN)
-        subject = self._context.subject
-        if sign:
-            moved = self._moved(subject)
-            if moved is None:
-                yield f"{text}: no such move of {subject or 'anything named'} is known"
-            elif moved * sign <= 0:
-                yield f"{text}: {subject} went the other way"
-        elif text in words.STEADY and subject in {About.PRICE, About.CARBON, About.SCORE} | self._vocabulary.fuels:
-            signal = {About.PRICE: self._sheet.price, About.CARBON: self._sheet.carbon}.get(About(subject))
-            if signal is None or not signal.steady:
-                yield f"{text}: {subject} is not known to have been steady"
+        subjects, behind = self._context.subjects, self._context.trail(at)
+        if sign and behind[:1] != ["than"]:
+            if not subjects:
+                yield f"{text}: what did is not named"
+            for subject in subjects:
+                moved = self._moved(subject)
+                if moved is None:
+                    yield f"{text}: no such move of {subject} is known"
+                elif moved * sign <= 0:
+                    yield f"{text}: {subject} went the other way"
+        elif text in words.STEADY and not {*behind[:2]} & (words.ABOVE | words.BELOW):
+            for subject in subjects & (words.SIGNALS | self._vocabulary.fuels):
+                signal = {"price": self._sheet.price, "carbon": self._sheet.carbon}.get(subject)
+                if signal is None or not signal.steady:
+                    yield f"{text}: {subject} is not known to have been steady"
 
-    def _moved(self, subject: str | None) -> float | None:
+    def _moved(self, subject: str) -> float | None:
         """By how much, with its sign; None where that is not known."""
         before, after = (Role.NOW, Role.THEN) if self._context.future else (Role.BEFORE, Role.NOW)
-        about = About.FLEET if subject == "jobs" else subject
+        about = About.FLEET if subject in {"jobs", About.TRAINING} else subject
         values = {
             known.role: float(known.value)
             for known in self._known
@@ -110,19 +123,20 @@ class Reader:
         }
         return values[after] - values[before] if len(values) == len({before, after}) else None
 
-    def _doing(self, text: str) -> Iterator[str]:
+    def _doing(self, text: str, at: int) -> Iterator[str]:
         """Whether training does what is said of it."""
-        subject = self._context.subject
-        if subject not in {None, About.TRAINING, "jobs"}:
+        context, sheet, fleet = self._context, self._sheet, self._sheet.fleet
+        if context.subjects - {About.TRAINING, "jobs", About.FLEET}:
             return
-        sheet, fleet = self._sheet, self._sheet.fleet
-        coming = sheet.next.state if sheet.next and self._context.future else None
+        coming = sheet.next.state if sheet.next and context.expects(at) else None
+        jobs = bool(context.subjects & {"jobs"} and fleet)
         if text in words.STOPS:
-            true = not sheet.run or coming is Pulse.RED or bool(subject == "jobs" and fleet and fleet.paused)
+            true = not sheet.run or coming is Pulse.RED or bool(jobs and fleet and fleet.paused)
         elif text in words.RUNS:
-            true = sheet.run or coming in RUNNING or bool(subject == "jobs" and fleet and fleet.resumed)
-        elif text == "back" and self._context.future:
-            true = not sheet.run and coming in RUNNING
+            true = sheet.run or coming in RUNNING or bool(jobs and fleet and fleet.resumed)
+        elif text == "back" and context.future:
+            states = {words.STATES.get(word) for word in (*context.sentence(at), *context.trail(at))} - {None}
+            true = (not sheet.run and coming in RUNNING) or coming in states
         else:
             return
         if not true:
@@ -131,10 +145,10 @@ class Reader:
     def _cause(self, text: str, at: int) -> Iterator[str]:
         """Whether what is called the cause is one."""
         causes, context = self._vocabulary.causes | self._vocabulary.fuels, self._context
-        if text in words.BECAUSE and context.subject in words.SIGNALS and context.subject not in causes:
-            yield f"{text}: {context.subject} is not the cause"
+        if text in words.BECAUSE and (others := context.subjects & words.SIGNALS - causes):
+            yield f"{text}: {', '.join(sorted(others))} is not the cause"
         subject = words.SUBJECTS.get(text)
-        if subject in words.SIGNALS and subject not in causes and context.called_cause(at):
+        if self._vocabulary.causes and subject in words.SIGNALS - causes and context.called_cause(at):
             yield f"{text} is not the cause"
 
     def _bound(self, text: str, at: int) -> Iterator[str]:
@@ -145,18 +159,19 @@ class Reader:
         limits = [
             known
             for known in self._known
-            if known.role in {Role.CRITICAL, Role.OPTIMAL} and self._context.subject in {None, known.about}
+            if known.role in {Role.CRITICAL, Role.OPTIMAL, Role.GREEN, Role.RED}
+            and (not self._context.subjects or known.about in self._context.subjects)
         ]
-        values = {
+        now = {
             known.about: float(known.value)
             for known in self._known
             if known.role is Role.NOW and known.about in words.SIGNALS
         }
-        if not any(
-            known.about in values and relation.holds(values[known.about], float(known.value)) for known in limits
-        ):
+        known_so = any(known.about in now and relation.holds(now[known.about], float(known.value)) for known in limits)
+        codes = {f"{subject}_{code}" for subject in self._context.subjects for code in ("critical", "above_optimal")}
+        if not known_so and not (relation is Relation.ABOVE and codes & {*self._sheet.reasons}):
             yield f"{relation} a {text}: that is not known"
 
     def _label(self, text: str, at: int) -> Iterator[str]:
-        if text in {Role.P10, Role.P50, Role.P90} and at not in self._context.labels:
+        if text in {Role.P10, Role.P50, Role.P90} and at not in self._context.labels.values():
             yield f"{text} stands behind no figure of the forecast"

@@ -26,11 +26,12 @@ def violations(text: str, sheet: FactSheet) -> tuple[str, ...]:
         text: as `plain` leaves it, and to be published exactly so.
         sheet: all that may be said.
     """
-    if foreign := foreign_characters(text):
+    names = names_of(sheet)
+    if foreign := foreign_characters(text, names):
         return tuple(f"a character that no plain sentence has: {name}" for name in foreign[:MOST_TOLD])
     if not FEWEST_CHARACTERS <= len(text) <= LONGEST_CHARACTERS:
         return (f"{len(text)} characters: {FEWEST_CHARACTERS} to {LONGEST_CHARACTERS} are asked for",)
-    reader = Reader(sheet, read(text, names_of(sheet)))
+    reader = Reader(sheet, read(text, names))
     return _told((*reader.wrong(), *reader.missing()))
 
 

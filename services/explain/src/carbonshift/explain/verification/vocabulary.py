@@ -6,8 +6,9 @@ from types import MappingProxyType
 
 from carbonshift.common.events import CarbonBasis, Fuel, Pulse
 from carbonshift.explain.facts import FactSheet
-from carbonshift.explain.languages.english import DOUBTS, WHAT_TO_DO, spoken
+from carbonshift.explain.languages.english import WHAT_TO_DO, said_of_doubts, spoken
 from carbonshift.explain.verification import words
+from carbonshift.explain.verification.reading import Word, read
 
 __all__ = ["PLAIN", "Vocabulary", "names_of"]
 
@@ -72,14 +73,13 @@ class Vocabulary:
         return _to_do(self._sheet)
 
     @cached_property
-    def _doubted(self) -> frozenset[str]:
-        """The words that the template has for what speaks against the tick."""
-        said = " ".join(DOUBTS.get(reason, "") for reason in self._sheet.reasons)
-        return frozenset(said.split())
+    def doubts(self) -> frozenset[str]:
+        """The words that the template has for what speaks against the tick, and for any other reason."""
+        return frozenset(part.text for part in read(said_of_doubts(self._sheet)) if isinstance(part, Word))
 
     def unknown(self, word: str) -> str | None:
         """Why `word` may not be used; None where it may."""
-        if word in self._doubted:
+        if word in self.doubts:
             return None
         if word in words.NEEDS_REASON:
             backed = words.NEEDS_REASON[word] & {*self._sheet.reasons}
@@ -110,6 +110,11 @@ def _to_do(sheet: FactSheet) -> bool:
     return any(reason in WHAT_TO_DO for reason in sheet.reasons)
 
 
+def _missing(sheet: FactSheet) -> bool:
+    missing = {"price_missing", "carbon_missing"} & {*sheet.reasons}
+    return bool(missing) or sheet.price.value is None or sheet.carbon.value is None
+
+
 def _basis(basis: str, sheet: FactSheet) -> bool:
     return sheet.fleet is not None and sheet.fleet.basis == basis
 
@@ -121,6 +126,7 @@ GATES: Mapping[str, Callable[[FactSheet], bool]] = MappingProxyType(
         **{basis: partial(_basis, basis) for basis in BASES},
         **dict.fromkeys(("replay", "replayed", "recording", "recorded"), lambda sheet: sheet.replay is not None),
         **dict.fromkeys(words.TO_DO, _to_do),
+        **dict.fromkeys(("missing", "lost", "unavailable"), _missing),
         "no": _no_change_or_no_forecast,
         "tomorrow": _tomorrow,
         "first": lambda sheet: sheet.previous is None,

@@ -36,23 +36,25 @@ def _words(text: str) -> frozenset[str]:
 
 
 FREE = _words(
-    "may sees "
+    "sending "
     "a about after again against allow allowed allowing allows almost also an and approximately are around as at "
-    "back be been before began begin begins being between board board's both bringing brings brought but by came "
-    "can cap capped capping caps change changed changes changing clock co2 combination combined come comes coming "
-    "day days due during earlier electricity end ended ends energy followed following follows for former from "
-    "further give given gives giving go goes going gpu gpus grid grid's had hand handed has have having hence hour "
-    "hour's hours in interval into is it its joint keep keeping keeps kept kwh last lasted lasting lasts later "
-    "leave leaves leaving left let lets letting level levels lie lies limited limits local made make makes mark "
+    "back be became become becomes been before began begin begins being between board board's both bringing brings "
+    "brought but by came can cap capped capping caps change changed changes changing clock co2 combination combined "
+    "come comes coming day days drew due during each earlier earliest early electricity end ended ending ends "
+    "energy far follow followed following follows for former from further give given gives giving go goes going "
+    "gone gpu gpus grid grid's had hand handed has have having hence hour hour's hours in inside instead interval "
+    "into is it its joint keep keeping keeps kept kwh last lasted lasting lasts late later latest latter leave "
+    "leaves leaving left less let lets letting level levels lie lies limited local made make makes mark may "
     "means meanwhile meet meeting meets met minute minutes moment moments more move moved moves moving mwh near "
     "nearly next now of on one's or other out over part per period permits place point points power previous "
     "previously put puts range reach reached reaches reaching reading readings reason reasons reference region "
-    "region's roughly safe second sends sent set share sheet show showing shown shows side sign signal signals "
-    "since sits situation situations so some spell stand stands start started starting starts state state's still "
-    "story stretch such supply switch switched switches take taken takes than that the their them then there "
-    "thereby therefore these they this those throttle throttled through thus time times to together too toward "
-    "towards trust trusted turn turned turns until up usd utc value values was watt wattage watts we weighed weighs "
-    "weight went were what when where which while who whose will with within would"
+    "region's remaining result resulting results return returned returns roughly safe second sees sends sent set "
+    "share sheet show showing shown shows side sign signal signals since sits situation situations so some "
+    "somewhere spell stand stands start started starting starts state state's still story stretch such supply "
+    "switch switched switches take taken takes taking than that the their them then there thereby therefore these "
+    "they this those throttle throttled through thus time times to together too toward towards trust trusted turn "
+    "turned turns until up usd utc value values was watt wattage watts we weighed weighs weight went were what when "
+    "where which while who whole whose will with within would yet"
 )
 UP = _words(
     "rose rise rises rising risen climbed climb climbs climbing jumped jump jumps jumping spiked spike spikes "
@@ -67,7 +69,7 @@ DOWN = _words(
 STEADY = _words("stayed stay stays staying steady unchanged stable constant remained remain remains remaining")
 ABOVE = _words("above over exceeded exceeds exceeding exceed beyond past topped topping crossed crossing surpassed")
 BELOW = _words("below under beneath")
-LIMITS = _words("limit limit's threshold thresholds ceiling bound")
+LIMITS = _words("limit limits limit's threshold thresholds ceiling bound")
 PAST = _words("was were had before earlier previously")
 FUTURE = _words(
     "expected expect expects expecting forecast forecasts forecasted likely should anticipated anticipate projected "
@@ -98,7 +100,6 @@ SUBJECTS: Mapping[str, str] = MappingProxyType(
 NEEDS_FLEET = _words("fleet fleet's draw draws drawing drew consumption job jobs token tokens shed sheds shedding")
 NEEDS_REASON: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        **dict.fromkeys(("missing", "lost", "unavailable", "gone"), _words("price_missing carbon_missing")),
         **dict.fromkeys(("stale", "outdated"), _words("price_stale carbon_stale")),
         **dict.fromkeys(("flat", "frozen"), _words("signal_flat price_flat carbon_flat")),
         **dict.fromkeys(("zero",), _words("price_zero carbon_zero")),
@@ -112,6 +113,7 @@ NEEDS_REASON: Mapping[str, frozenset[str]] = MappingProxyType(
         **dict.fromkeys(("hysteresis",), _words("hysteresis")),
         **dict.fromkeys(("dwell",), _words("dwell")),
         **dict.fromkeys(("critical", "hard"), _words("price_critical carbon_critical")),
+        **dict.fromkeys(("high",), _words("price_critical carbon_critical price_above_optimal carbon_above_optimal")),
     }
 )
 """Words that may be said only where one of these reasons is given."""
