@@ -27,7 +27,7 @@ hypothesis.settings.load_profile("steady")  # a busy machine fails no test, and 
 
 E = TypeVar("E", bound=Event)
 PATIENCE_SECONDS = 60.0
-FOREIGN = ("CARBONSHIFT_", "NATS_URL", "WATTTIME_", "ELECTRICITYMAPS_", "OPENAI_")
+FOREIGN = ("CARBONSHIFT_", "NATS_URL", "WATTTIME_", "ELECTRICITYMAPS_", "OPENAI_", "ANTHROPIC_")
 
 
 def pytest_report_header() -> str:
