@@ -131,6 +131,19 @@ def grid(module_at: Callable[[Path], Any]) -> Iterator[Any]:
         raise server.failures[0]
 
 
+@pytest.fixture
+def llm_server(module_at: Callable[[Path], Any]) -> Any:
+    """The module of a language model's API on loopback: LlmServer, Play, completion, message."""
+    return module_at(Path(__file__).parent / "tests" / "llm_server.py")
+
+
+@pytest.fixture
+def llm(llm_server: Any) -> Iterator[Any]:
+    """A running LlmServer."""
+    with llm_server.LlmServer() as server:
+        yield server
+
+
 @pytest.fixture(autouse=True)
 def _own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting of the machine reaches a test, and no test the user's state folder."""
