@@ -64,6 +64,7 @@ def test_a_code_of_another_version_is_unexpected():
         ("sk-sécret", "https://host", "ACME_API_KEY"),
         ("sk-test", "ftp://user:secret@host", "ACME_BASE_URL"),
         ("sk-test", "https://user:secret@host:99999999", "ACME_BASE_URL"),
+        ("sk-test", "https://user:secret@host/v1", "ACME_BASE_URL"),
     ],
 )
 def test_what_cannot_be_sent_is_named_and_not_quoted(key, address, named):

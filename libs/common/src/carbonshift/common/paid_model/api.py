@@ -58,4 +58,5 @@ def _is_address(text: str) -> bool:
         url = httpx2.URL(text)
     except (httpx2.InvalidURL, ValueError):  # its text may quote a password
         return False
-    return url.scheme in {"http", "https"} and bool(url.host) and (url.port or 0) <= LAST_PORT
+    known = url.scheme in {"http", "https"} and bool(url.host) and (url.port or 0) <= LAST_PORT
+    return known and not url.userinfo  # which would be logged, and sent in the place of the key
