@@ -27,7 +27,7 @@ hypothesis.settings.load_profile("steady")  # a busy machine fails no test, and 
 
 E = TypeVar("E", bound=Event)
 PATIENCE_SECONDS = 60.0
-FOREIGN = ("CARBONSHIFT_", "NATS_URL", "WATTTIME_", "ELECTRICITYMAPS_", "OPENAI_")
+FOREIGN = ("CARBONSHIFT_", "NATS_URL", "WATTTIME_", "ELECTRICITYMAPS_", "OPENAI_", "ANTHROPIC_")
 
 
 def pytest_report_header() -> str:
@@ -129,6 +129,19 @@ def grid(module_at: Callable[[Path], Any]) -> Iterator[Any]:
         yield server
     if server.failures:
         raise server.failures[0]
+
+
+@pytest.fixture
+def llm_server(module_at: Callable[[Path], Any]) -> Any:
+    """The module of a language model's API on loopback: LlmServer, Play, completion, message."""
+    return module_at(Path(__file__).parent / "tests" / "llm_server.py")
+
+
+@pytest.fixture
+def llm(llm_server: Any) -> Iterator[Any]:
+    """A running LlmServer."""
+    with llm_server.LlmServer() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -1,17 +1,32 @@
 """The shell of explain on a real broker."""
 
 import asyncio
+import json
+import socket
+import threading
+import time
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from carbonshift.common.events import DeadLetter, Narrative, Pulse, Replay
+import httpx
+import pytest
+
+from carbonshift.common.client import bare_client
+from carbonshift.common.embedded import embedded_server
+from carbonshift.common.events import DeadLetter, GridTransition, Narrative, Pulse, Replay
+from carbonshift.common.streams import declare_streams, stream_name
 from carbonshift.explain.app import build
+from carbonshift.explain.facts import fact_sheet
+from carbonshift.explain.narrative import narrative_of
 from carbonshift.explain.settings import ExplainSettings
+from carbonshift.explain.template import narrate
+
+EXIT_SECONDS = 10.0
 
 
 @asynccontextmanager
-async def explaining(url):
-    app = build(ExplainSettings(nats_url=url))
+async def explaining(url, **changes):
+    app = build(ExplainSettings(nats_url=url, **changes))
     started = asyncio.Event()
     app.after_startup(started.set)
     task = asyncio.create_task(app.run())
@@ -60,3 +75,178 @@ async def test_what_is_no_transition_goes_to_the_dlq_and_the_next_is_told(bus, t
         letters = await bus.collect(DeadLetter, when=bool)
     assert [n.transition_id for n in narratives] == [red.id]
     assert letters[0].service == "explain"
+
+
+@pytest.fixture
+def key(llm):
+    """Settings with which the loopback API is asked."""
+    return {"anthropic_api_key": "sk-ant-test", "anthropic_base_url": llm.url.removesuffix("/v1")}
+
+
+@pytest.fixture
+def spike(transition):
+    """Makes the n-th of transitions 20 minutes apart."""
+
+    def make(number=0, region="caiso"):
+        first = transition(Pulse.RED, "price_critical", prices=(31, 412))
+        made = transition(
+            Pulse.RED, "price_critical", prices=(31, 412 + number), now=first.time + timedelta(minutes=20 * number)
+        )
+        return made.model_copy(update={"region": region, "state": made.state.model_copy(update={"region": region})})
+
+    return make
+
+
+def written(transition):
+    """A text that says nothing but the facts and is not the template's."""
+    return narrate(fact_sheet(transition)).replace("Training", "The training")
+
+
+@pytest.fixture
+def tells(llm, llm_server):
+    """Has the API tell these transitions, one after the other."""
+    return lambda *told: llm.play(*(llm_server.message(json.dumps({"text": written(one)})) for one in told))
+
+
+async def acknowledged(bus):
+    """Once nothing is left to be told."""
+    async with bare_client(bus.settings) as client:
+        jetstream = client.jetstream()
+        while True:
+            info = await jetstream.consumer_info(stream_name(GridTransition.stream, "carbonshift"), "explain")
+            if not info.num_pending and not info.num_ack_pending:
+                return
+            await asyncio.sleep(0.01)
+
+
+async def test_with_a_key_the_model_tells_and_its_text_is_marked_as_its_own(bus, key, tells, spike):
+    tells(spike())
+    async with explaining(bus.url, **key):
+        await bus.publish(spike())
+        (told,) = await bus.collect(Narrative, when=bool)
+    assert told.text == written(spike())
+    assert told.model == "claude-sonnet-5-5"
+    assert not told.fallback
+    assert told.facts == fact_sheet(spike()).facts()
+
+
+async def test_what_is_not_fit_to_publish_falls_back_to_the_template(bus, key, llm, llm_server, spike):
+    llm.play(llm_server.message(json.dumps({"text": "The price is $9,999/MWh."})))
+    async with explaining(bus.url, **key):
+        await bus.publish(spike())
+        (told,) = await bus.collect(Narrative, when=bool)
+    assert told.text == narrate(fact_sheet(spike()))
+    assert told.model == "template"
+    assert told.fallback
+    assert len(llm.asked) == 2
+
+
+async def test_one_that_was_told_is_neither_told_nor_paid_for_again(bus, key, llm, tells, spike):
+    """Nor where the broker has forgotten the narrative's id: that it is in the stream is enough."""
+    tells(spike(1))
+    sheet = fact_sheet(spike())
+    told = narrative_of(spike(), sheet, narrate(sheet))
+    await bus.publish_raw(told.subject("carbonshift"), told.model_dump_json().encode())  # under no id
+    async with explaining(bus.url, **key):
+        await bus.publish(spike())
+        await acknowledged(bus)
+        await bus.publish(spike(1))
+        narratives = await bus.collect(Narrative, until=spike(1).time)
+    assert [n.transition_id for n in narratives] == [spike().id, spike(1).id]
+    assert len(llm.asked) == 1
+
+
+async def test_one_delivered_again_is_paid_for_once(bus, key, llm, tells, spike):
+    tells(spike())
+    async with explaining(bus.url, **key):
+        await bus.publish(spike())
+        await bus.publish_raw(spike().subject("carbonshift"), spike().model_dump_json().encode())
+        await acknowledged(bus)
+        await bus.publish(spike(1))
+        narratives = await bus.collect(Narrative, until=spike(1).time)
+    assert [n.transition_id for n in narratives] == [spike().id, spike(1).id]
+    assert len(llm.asked) <= 1  # none where both came at once: the first had a newer one behind it
+
+
+async def test_a_grid_that_flaps_is_asked_about_once(bus, key, llm, tells, spike):
+    tells(spike())
+    flapping = [spike(number) for number in range(4)]
+    async with explaining(bus.url, **key):
+        for one in flapping:  # each the newest
+            await bus.publish(one)
+            await acknowledged(bus)
+        narratives = await bus.collect(Narrative, until=flapping[-1].time)
+    assert [n.model for n in narratives] == ["claude-sonnet-5-5", "template", "template", "template"]
+    assert not any(n.fallback for n in narratives)
+    assert len(llm.asked) == 1
+
+
+async def test_a_backlog_is_told_by_template_up_to_its_newest(bus, key, llm, tells, spike):
+    tells(spike(2, "ercot"))
+    await bus.publish(spike(0), spike(1, "pjm"), spike(2, "ercot"))
+    async with explaining(bus.url, **key):
+        narratives = await bus.collect(Narrative, until=spike(2).time)
+    assert [n.model for n in narratives] == ["template", "template", "claude-sonnet-5-5"]
+    assert len(llm.asked) == 1
+
+
+async def test_a_recording_tells_the_same_without_a_call_however_fast_it_goes(
+    bus, bus_at, key, llm, tells, spike, tmp_path
+):
+    told = [spike(), spike(1)]
+    tells(*told)
+    async with explaining(bus.url, **key, anthropic_seconds_between_calls=0):
+        for one in told:
+            await bus.publish(one)
+            await acknowledged(bus)
+        live = await bus.collect(Narrative, until=told[-1].time)
+    with embedded_server(tmp_path / "another") as url:
+        again = bus_at(url)
+        await declare_streams(again.settings)
+        await again.publish(*told)
+        async with explaining(url, anthropic_answers=tmp_path / "state" / "anthropic.jsonl"):
+            replayed = await again.collect(Narrative, until=told[-1].time)
+    assert replayed == live
+    assert [n.text for n in live] == [written(one) for one in told]
+    assert len(llm.asked) == 2
+
+
+async def test_an_exit_while_the_api_hangs_is_quick_and_the_transition_told_after_the_restart(
+    bus, key, llm, llm_server, tells, spike, tmp_path
+):
+    asked = threading.Event()
+    llm.play(llm_server.Play(hang=True, meanwhile=asked.set))
+    async with explaining(bus.url, **key):
+        await bus.publish(spike())
+        await asyncio.to_thread(asked.wait, 30)
+        left = time.monotonic()
+    assert time.monotonic() - left < EXIT_SECONDS
+    assert await bus.count(Narrative.stream) == 0
+    last = json.loads((tmp_path / "state" / "anthropic.jsonl").read_text().splitlines()[-1])
+    assert last["reason"] == "timeout"
+    tells(spike())
+    async with explaining(bus.url, **key):
+        (told,) = await bus.collect(Narrative, when=bool)
+        await acknowledged(bus)
+    assert (told.transition_id, told.text) == (spike().id, written(spike()))
+    assert await bus.count(DeadLetter.stream) == 0
+
+
+async def test_prometheus_is_told_what_became_of_the_questions(bus, key, tells, spike):
+    tells(spike())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    async with explaining(bus.url, **key, metrics_port=port):
+        await bus.publish(spike())
+        await bus.collect(Narrative, when=bool)
+        async with httpx.AsyncClient() as http:
+            told = (await http.get(f"http://127.0.0.1:{port}/metrics")).text.splitlines()
+    assert {
+        "carbonshift_writer_calls_total 1.0",
+        "carbonshift_writer_accepted_at_first_total 1.0",
+        "carbonshift_writer_accepted_at_second_total 0.0",
+        "carbonshift_writer_retries_total 0.0",
+        "carbonshift_writer_violations_total 0.0",
+        "carbonshift_writer_from_journal_total 0.0",
+    } <= set(told)

@@ -1,7 +1,6 @@
 """Ticks for tests of forecast."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,16 +66,3 @@ def outlook():
         )
 
     return make
-
-
-@pytest.fixture
-def llm_server(module_at):
-    """The module of the loopback API: LlmServer, Play, completion."""
-    return module_at(Path(__file__).parent / "llm_server.py")
-
-
-@pytest.fixture
-def llm(llm_server):
-    """A running LlmServer."""
-    with llm_server.LlmServer() as server:
-        yield server

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carbonshift.forecast.proposer.completion import LONGEST_TEXT, Told, read_completion
-from carbonshift.forecast.proposer.reason import Reason
+from carbonshift.common.paid_model import LONGEST_TEXT, Reason, Told
+from carbonshift.forecast.proposer.completion import read_completion
 
 
 def test_the_text_and_its_tokens(llm_server):

@@ -18,9 +18,10 @@ from pydantic import SecretStr
 from carbonshift.common.answer_journal import AnswerJournal
 from carbonshift.common.errors import InputError
 from carbonshift.common.events import CarbonBasis
+from carbonshift.common.paid_model import Reason
 from carbonshift.forecast.proposer import Proposer
 from carbonshift.forecast.proposer.chat import Chat
-from carbonshift.forecast.proposer.reason import Reason
+from carbonshift.forecast.proposer.unusable import Unusable
 from carbonshift.forecast.settings import ForecastSettings
 
 KEY = "sk-not-a-real-key-0123456789"
@@ -146,12 +147,12 @@ async def test_a_hostile_region_does_not_get_into_a_request(llm, llm_server, pro
     [
         ("not json " + HOSTILE, {}, Reason.NOT_JSON),
         (text(note=HOSTILE), {}, Reason.WRONG_SHAPE),
-        (text(15), {}, Reason.WRONG_LENGTH),
-        (text().replace("31.5", "NaN"), {}, Reason.NOT_FINITE),
-        (text().replace("31.5", "Infinity"), {}, Reason.NOT_FINITE),
-        (text().replace("31.5", "1e308"), {}, Reason.IMPLAUSIBLE),
-        (text().replace("31.5", "20.5"), {}, Reason.CROSSED),
-        (text().replace("241.0", "2000.5"), {}, Reason.IMPLAUSIBLE),
+        (text(15), {}, Unusable.WRONG_LENGTH),
+        (text().replace("31.5", "NaN"), {}, Unusable.NOT_FINITE),
+        (text().replace("31.5", "Infinity"), {}, Unusable.NOT_FINITE),
+        (text().replace("31.5", "1e308"), {}, Unusable.IMPLAUSIBLE),
+        (text().replace("31.5", "20.5"), {}, Unusable.CROSSED),
+        (text().replace("241.0", "2000.5"), {}, Unusable.IMPLAUSIBLE),
         (text()[:90], {"finish_reason": "length"}, Reason.TRUNCATED),
         (None, {"refusal": HOSTILE}, Reason.REFUSAL),
         (None, {"choices": []}, Reason.EMPTY),
@@ -498,7 +499,7 @@ async def test_a_recording_gives_the_same_numbers_without_a_key_or_a_call(
     replayed = [await ask(one, size) for size in (288, 287, 286, 285)]
     assert numbers(replayed[0]) == numbers(live[0])
     assert replayed[1:] == [*live[1:], None] == [None] * 3
-    assert one.counts.dropped == {Reason.WRONG_LENGTH: 1, Reason.BAD_REQUEST: 1, Reason.NOT_RECORDED: 1}
+    assert one.counts.dropped == {Unusable.WRONG_LENGTH: 1, Reason.BAD_REQUEST: 1, Reason.NOT_RECORDED: 1}
     assert (one.counts.calls, one.counts.usd) == (0, 0.0)
     assert len(llm.asked) == 3
     assert recording.read_bytes() == before

@@ -24,6 +24,7 @@ from carbonshift.common.power_curve import RESNET18_V100
 from carbonshift.common.reach import reach_broker
 from carbonshift.common.settings import Settings
 from carbonshift.decide.settings import DecideSettings
+from carbonshift.explain.settings import ExplainSettings
 from carbonshift.forecast.settings import ForecastSettings
 from carbonshift.gpu_worker.doctor import DeviceReport, inspect_devices
 from carbonshift.ingest.settings import IngestSettings
@@ -201,9 +202,9 @@ def _setpoints() -> Iterator[Finding]:
 def _keys() -> Iterator[Finding]:
     """Whether each is there; never what it is, and nobody is asked whether it is right."""
     try:
-        settings, forecast = IngestSettings.load(), ForecastSettings.load()
+        settings, forecast, explain = IngestSettings.load(), ForecastSettings.load(), ExplainSettings.load()
     except CarbonShiftError as error:
-        yield Finding("settings of ingest and forecast", "broken", error.problem, error.remedy)
+        yield Finding("settings of ingest, forecast and explain", "broken", error.problem, error.remedy)
         return
     keys = (
         (
@@ -214,6 +215,7 @@ def _keys() -> Iterator[Finding]:
         ),
         ("Electricity Maps", "ELECTRICITYMAPS_API_KEY", settings.electricitymaps_api_key, "caiso-outlook needs none"),
         ("OpenAI", "OPENAI_API_KEY", forecast.openai_api_key, "forecasts need none"),
+        ("Anthropic", "ANTHROPIC_API_KEY", explain.anthropic_api_key, "narratives need none"),
     )
     for provider, names, given, without_it in keys:
         if given:

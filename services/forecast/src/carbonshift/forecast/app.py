@@ -9,7 +9,6 @@ from carbonshift.common.events import DayAheadPrices, GridForecast, GridTick, Pr
 from carbonshift.common.metrics_endpoint import serve_metrics
 from carbonshift.common.streams import declare_streams, stream_of
 from carbonshift.forecast.desk import Desk
-from carbonshift.forecast.proposer import ProposerMetrics
 from carbonshift.forecast.settings import ForecastSettings
 
 __all__ = ["build"]
@@ -40,7 +39,7 @@ def build(settings: ForecastSettings | None = None) -> FastStream:
     @app.on_startup
     async def prepare() -> None:
         if desk.proposer and settings.metrics_port is not None:
-            serve_metrics(ProposerMetrics(desk.proposer.counts).registry, settings.metrics_port)
+            serve_metrics(desk.proposer.metrics.registry, settings.metrics_port)
         await declare_streams(settings)
         async with bare_client(settings) as client:
             await desk.refill(client.jetstream())

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
+from carbonshift.common.paid_model import NoAnswerError, Reason
 from carbonshift.forecast.forecaster import Array, Bands, History, Outlook
 from carbonshift.forecast.proposer.points import Points, between
-from carbonshift.forecast.proposer.reason import NoProposalError, Reason
+from carbonshift.forecast.proposer.unusable import Unusable
 
 __all__ = ["SCHEMA", "Answer", "outlook_of"]
 
@@ -50,22 +51,22 @@ def outlook_of(text: str, points: Points, history: History, baseline: Outlook) -
         points: that were asked about.
         history: that the question was made from.
         baseline: likewise; finite.
-    Raises: NoProposalError with what is wrong with the text.
+    Raises: NoAnswerError with what is wrong with the text.
     """
     answer = _parsed(text)
     price, carbon = _rows(answer.price_usd_per_mwh), _rows(answer.carbon_g_per_kwh)
     spikes = [answer.spike_probability]
     if any(len(row) != points.size for row in (*price, *carbon, *spikes)):
-        raise NoProposalError(Reason.WRONG_LENGTH)
+        raise NoAnswerError(Unusable.WRONG_LENGTH)
     if any(np.any(np.greater(rows[:-1], rows[1:])) for rows in (price, carbon)):
-        raise NoProposalError(Reason.CROSSED)
+        raise NoAnswerError(Unusable.CROSSED)
     for rows, (lowest, highest) in (
         (price, _plausible_prices(history, baseline)),
         (carbon, (0.0, LARGEST_G_PER_KWH)),
         (spikes, (0.0, 1.0)),
     ):
         if np.min(rows) < lowest or np.max(rows) > highest:
-            raise NoProposalError(Reason.IMPLAUSIBLE)
+            raise NoAnswerError(Unusable.IMPLAUSIBLE)
     return replace(
         baseline,
         price_usd_per_mwh=_proposed(points, price, baseline.price_usd_per_mwh),
@@ -80,8 +81,8 @@ def _parsed(text: str) -> Answer:
     except ValidationError as error:
         wrong = {one["type"] for one in error.errors(include_url=False, include_context=False, include_input=False)}
         if "json_invalid" in wrong:
-            raise NoProposalError(Reason.NOT_JSON) from None
-        raise NoProposalError(Reason.NOT_FINITE if wrong == {"finite_number"} else Reason.WRONG_SHAPE) from None
+            raise NoAnswerError(Reason.NOT_JSON) from None
+        raise NoAnswerError(Unusable.NOT_FINITE if wrong == {"finite_number"} else Reason.WRONG_SHAPE) from None
 
 
 def _rows(quantiles: Quantiles) -> list[list[float]]:

@@ -1,27 +1,12 @@
-"""What an API told: a text or why there is none, and how many tokens it took. Pure."""
+"""What an OpenAI-compatible API told: a text or why there is none, and how many tokens it took. Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from carbonshift.forecast.proposer.reason import Reason
+from carbonshift.common.paid_model import LONGEST_TEXT, Reason, Tokens, Told
 
-__all__ = ["Told", "read_completion"]
-
-LONGEST_TEXT = 32_768
-"""Characters: many times what is asked for, and little enough to keep."""
-MOST_TOKENS = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What came of a question: `answer`, or `reason`."""
-
-    answer: str | None = None
-    reason: Reason | None = None
-    tokens_in: int | None = None
-    """None where nobody told, as is `tokens_out` then."""
-    tokens_out: int | None = None
+__all__ = ["read_completion"]
 
 
 class Message(BaseModel):
@@ -41,8 +26,8 @@ class Choice(BaseModel):
 class Usage(BaseModel):
     """What is to be paid."""
 
-    prompt_tokens: int = Field(ge=0, le=MOST_TOKENS)
-    completion_tokens: int = Field(ge=0, le=MOST_TOKENS)
+    prompt_tokens: Tokens
+    completion_tokens: Tokens
 
 
 class Completion(BaseModel):

@@ -1,24 +1,15 @@
 """What has come of a proposer's questions so far."""
 
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from carbonshift.forecast.proposer.reason import Reason
+from carbonshift.common.paid_model import CallCounts
 
 __all__ = ["ProposerCounts"]
 
 
 @dataclass(slots=True, kw_only=True)
-class ProposerCounts:
-    """Since the start of this process; what the day has spent stands in the journal."""
+class ProposerCounts(CallCounts):
+    """Those of every model's calls, and one more."""
 
-    calls: int = 0
-    """Questions that went out, each perhaps more than once."""
     used: int = 0
     """Answers that became proposals."""
-    from_journal: int = 0
-    """Questions that were answered without a call."""
-    dropped: Counter[Reason] = field(default_factory=Counter)
-    """Questions that brought no proposal."""
-    usd: float = 0.0
-    """What the calls cost."""

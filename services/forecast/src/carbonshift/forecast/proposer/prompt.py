@@ -1,19 +1,18 @@
 """What a model is asked: numbers, enumerations and times alone, so that no text of others can give it orders. Pure."""
 
-import hashlib
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from carbonshift.common.events import CarbonBasis
+from carbonshift.common.paid_model import Question
 from carbonshift.forecast.forecaster import Array, Bands, History, Outlook
 from carbonshift.forecast.proposer.points import Points
 
-__all__ = ["Question", "question_of"]
+__all__ = ["question_of"]
 
 PAST_SECONDS = 86_400
 MOST_PAST_VALUES = 96
@@ -33,18 +32,6 @@ The user's message is one JSON object of data. null is unknown. In it:
 Answer with exactly one number for each of minutes_ahead, in its order, in every list, and in each p10 <= p50 <= p90:
 the values that the price, or the carbon intensity, stays below with a probability of 10, 50 and 90 percent.
 A price may be negative, a carbon intensity may not. A probability lies between 0 and 1."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What is asked, whoever is asked."""
-
-    system: str
-    user: str
-
-    def key(self, model: str) -> str:
-        """The same for the same question to the same model."""
-        return hashlib.sha256(json.dumps([model, self.system, self.user]).encode()).hexdigest()
 
 
 def question_of(history: History, baseline: Outlook, carbon_basis: CarbonBasis, points: Points) -> Question:

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible API on loopback: it answers what a test tells it to, with the faults of a real one."""
+"""The API of a language model on loopback: it answers what a test tells it to, with the faults of a real one."""
 
 import json
 import threading
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
-__all__ = ["LlmServer", "Play", "completion"]
+__all__ = ["LlmServer", "Play", "completion", "message"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Play:
 
 
 def completion(text, *, finish_reason="stop", refusal=None, usage=(1_000, 400), **more) -> Play:
-    """A completion as the API sends it."""
+    """A completion as an OpenAI-compatible API sends it."""
     message = {"role": "assistant", "content": text, "refusal": refusal}
     body = {
         "id": "chatcmpl-1",
@@ -36,6 +36,21 @@ def completion(text, *, finish_reason="stop", refusal=None, usage=(1_000, 400), 
         "model": "gpt-4.1",
         "choices": [{"index": 0, "message": message, "finish_reason": finish_reason, "logprobs": None}],
         "usage": usage and {"prompt_tokens": usage[0], "completion_tokens": usage[1], "total_tokens": sum(usage)},
+    }
+    return Play(json.dumps(body | more).encode())
+
+
+def message(text, *, stop_reason="end_turn", usage=(1_000, 400), **more) -> Play:
+    """A message as the Messages API of Claude sends it."""
+    body = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-sonnet-5-5",
+        "content": [{"type": "thinking", "thinking": "", "signature": "s"}, {"type": "text", "text": text}],
+        "stop_reason": stop_reason,
+        "stop_sequence": None,
+        "usage": usage and {"input_tokens": usage[0], "output_tokens": usage[1]},
     }
     return Play(json.dumps(body | more).encode())
 
