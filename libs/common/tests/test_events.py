@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from carbonshift.common.events import (
     EVENTS,
     CarbonBasis,
+    Digest,
     GridTick,
     JobPlan,
     PowerTarget,
@@ -127,6 +128,25 @@ def test_a_provided_forecast_survives_the_wire_and_has_one_id_for_each_publicati
 def test_a_provided_forecast_has_steps_and_no_carbon_below_zero(carbon):
     with pytest.raises(ValidationError):
         provided(carbon_g_per_kwh=carbon)
+
+
+def digest(**changes):
+    values = {
+        "region": "caiso",
+        "start": NOON,
+        "end": NOON + timedelta(days=1),
+        "text": "GREEN 24 h.",
+        "facts": {"green": "24 h", "drawn_kwh": 1.5, "longest_red": None},
+    }
+    return Digest.model_validate(values | changes)
+
+
+def test_a_digest_survives_the_wire_and_has_one_id_for_each_span_and_run():
+    assert Digest.model_validate_json(digest().model_dump_json()) == digest()
+    assert digest().subject("p") == "p.digest.caiso"
+    assert digest().id == digest(text="another", facts={}).id
+    others = (digest(end=NOON), digest(start=NOON + timedelta(hours=1)), digest(replay=Replay(run="a")))
+    assert len({digest().id, *(other.id for other in others)}) == 4
 
 
 def target(**changes):

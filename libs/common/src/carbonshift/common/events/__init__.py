@@ -7,6 +7,7 @@ from carbonshift.common.events.fleet import EnergyBasis, WorkerEvent, WorkerEven
 from carbonshift.common.events.grid import (
     CarbonBasis,
     DayAheadPrices,
+    Digest,
     ForecastSkill,
     GridForecast,
     GridState,
@@ -31,6 +32,7 @@ __all__ = [
     "CarbonBasis",
     "DayAheadPrices",
     "DeadLetter",
+    "Digest",
     "EnergyBasis",
     "EnergyShare",
     "EnergyUse",
@@ -73,6 +75,7 @@ EVENTS: tuple[type[Event], ...] = (
     GridTransition,
     GridForecast,
     Narrative,
+    Digest,
     JobStatus,
     JobPlan,
     ResumeToken,
