@@ -1,11 +1,12 @@
-"""Shell of explain: transitions in, narratives out. What is said is in `narrative`."""
+"""Shell of explain: transitions in, narratives out, and a digest a day. What is said is in `narrative` and `digest`."""
 
 from faststream import AckPolicy, FastStream
 from faststream.nats import PullSub
 
 from carbonshift.common.broker import Outlet, connect
-from carbonshift.common.events import GridTransition, Narrative
+from carbonshift.common.events import Digest, GridState, GridTransition, Narrative
 from carbonshift.common.streams import declare_streams, stream_of
+from carbonshift.explain.digest.daily import DailyDigests
 from carbonshift.explain.narrative import narrative_of
 from carbonshift.explain.settings import ExplainSettings
 
@@ -17,7 +18,8 @@ def build(settings: ExplainSettings | None = None) -> FastStream:
     settings = settings or ExplainSettings.load()
     prefix = settings.subject_prefix
     broker = connect(settings)
-    outlet = Outlet(broker, settings, Narrative)
+    outlet = Outlet(broker, settings, Narrative, Digest)
+    digests = DailyDigests(settings, outlet)
 
     @broker.subscriber(
         GridTransition.subjects(prefix),
@@ -30,10 +32,15 @@ def build(settings: ExplainSettings | None = None) -> FastStream:
     async def on_transition(transition: GridTransition) -> None:
         await outlet.publish(narrative_of(transition))
 
+    @broker.subscriber(GridState.subjects(prefix), no_reply=True, title="notice that a day is over")
+    async def on_state(state: GridState) -> None:
+        digests.hear(state)
+
     app = FastStream(broker)
 
     @app.on_startup
     async def prepare() -> None:
         await declare_streams(settings)
 
+    app.on_shutdown(digests.close)
     return app

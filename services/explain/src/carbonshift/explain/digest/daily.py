@@ -1,0 +1,89 @@
+"""A digest of each region once its local day is over. Shell."""
+
+import asyncio
+import logging
+from datetime import datetime, timedelta
+
+from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
+from pydantic import ValidationError
+
+from carbonshift.common.broker import Outlet
+from carbonshift.common.client import bare_client
+from carbonshift.common.errors import TransientError
+from carbonshift.common.events import Digest, GridState
+from carbonshift.common.outage import is_outage
+from carbonshift.common.streams import stream_name
+from carbonshift.explain.digest.gather import gather
+from carbonshift.explain.digest.heard import Heard
+from carbonshift.explain.digest.span import Span, last_day
+from carbonshift.explain.digest.told import digest_of
+from carbonshift.explain.settings import ExplainSettings
+
+__all__ = ["SETTLED", "DailyDigests"]
+
+SETTLED = timedelta(minutes=30)
+"""Event time after the day's end by which the accounts of its last intervals have come."""
+
+log = logging.getLogger("carbonshift.explain")
+
+
+class DailyDigests:
+    """Notices by the live states that a day is over, and tells it once, beside whatever else the service does."""
+
+    def __init__(self, settings: ExplainSettings, outlet: Outlet) -> None:
+        self._settings, self._outlet = settings, outlet
+        self._told: dict[str, datetime] = {}
+        """By region: up to where its days are told, or are not to be told any more."""
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._one_at_a_time = asyncio.Lock()
+
+    def hear(self, state: GridState) -> None:
+        """Begin to tell the day before where that is due; returns at once. A replay has no days of its own."""
+        if state.replay is not None or state.region in self._tasks:
+            return
+        day = last_day(
+            state.interval_start + timedelta(seconds=state.interval_seconds) - SETTLED, self._settings.time_zone
+        )
+        if state.region in self._told and self._told[state.region] >= day.end:
+            return
+        task = self._tasks[state.region] = asyncio.create_task(self._tell(state.region, day))
+        task.add_done_callback(lambda _: self._tasks.pop(state.region, None))
+
+    async def close(self) -> None:
+        """End what is under way: it is begun again by the next service."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _tell(self, region: str, day: Span) -> None:
+        """Tell the day; one that fails is given up until the service starts again, unless the broker was away."""
+        try:
+            async with self._one_at_a_time, bare_client(self._settings) as client:
+                await self._tell_once(client.jetstream(), region, day)
+        except Exception as error:
+            if isinstance(error, TransientError) or is_outage(error):
+                log.warning("the digest of %s waits for the broker: %s", region, error or type(error).__name__)
+                return
+            log.exception("there is no digest of %s for %s", region, day.day)
+        self._told[region] = day.end
+
+    async def _tell_once(self, jetstream: JetStreamContext, region: str, day: Span) -> None:
+        last = await _last_digest(jetstream, self._settings.subject_prefix, region)
+        if last is not None and last.end >= day.end:
+            return
+        heard = Heard(region, day)
+        await gather(jetstream, self._settings.subject_prefix, heard)
+        if not heard.is_empty:
+            await self._outlet.publish(digest_of(heard))
+
+
+async def _last_digest(jetstream: JetStreamContext, prefix: str, region: str) -> Digest | None:
+    """The one that was stored last; None where there is none that can be read."""
+    subject = f"{prefix}.{Digest.address.format(region=region)}"
+    try:
+        message = await jetstream.get_last_msg(stream_name(Digest.stream, prefix), subject)
+        return Digest.model_validate_json(message.data or b"")
+    except (NotFoundError, ValidationError):
+        return None
