@@ -35,20 +35,22 @@ class DailyDigests:
         self._settings, self._outlet = settings, outlet
         self._told: dict[str, datetime] = {}
         """By region: up to where its days are told, or are not to be told any more."""
+        self._due: dict[str, Span] = {}
+        """By region: the day that is to be told next."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._one_at_a_time = asyncio.Lock()
 
     def hear(self, state: GridState) -> None:
         """Begin to tell the day before where that is due; returns at once. A replay has no days of its own."""
-        if state.replay is not None or state.region in self._tasks:
+        if state.replay is not None:
             return
-        day = last_day(
-            state.interval_start + timedelta(seconds=state.interval_seconds) - SETTLED, self._settings.time_zone
-        )
+        now = state.interval_start + timedelta(seconds=state.interval_seconds)
+        day = last_day(now - SETTLED, self._settings.time_zone)
         if state.region in self._told and self._told[state.region] >= day.end:
             return
-        task = self._tasks[state.region] = asyncio.create_task(self._tell(state.region, day))
-        task.add_done_callback(lambda _: self._tasks.pop(state.region, None))
+        self._due[state.region] = day
+        if state.region not in self._tasks:
+            self._tasks[state.region] = asyncio.create_task(self._tell(state.region))
 
     async def close(self) -> None:
         """End what is under way: it is begun again by the next service."""
@@ -57,17 +59,21 @@ class DailyDigests:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _tell(self, region: str, day: Span) -> None:
-        """Tell the day; one that fails is given up until the service starts again, unless the broker was away."""
+    async def _tell(self, region: str) -> None:
+        """Tell what is due; a day that fails is given up until the service starts again, unless the broker was away."""
         try:
-            async with self._one_at_a_time, bare_client(self._settings) as client:
-                await self._tell_once(client.jetstream(), region, day)
-        except Exception as error:
-            if isinstance(error, TransientError) or is_outage(error):
-                log.warning("the digest of %s waits for the broker: %s", region, error or type(error).__name__)
-                return
-            log.exception("there is no digest of %s for %s", region, day.day)
-        self._told[region] = day.end
+            while day := self._due.pop(region, None):
+                try:
+                    async with self._one_at_a_time, bare_client(self._settings) as client:
+                        await self._tell_once(client.jetstream(), region, day)
+                except Exception as error:
+                    if isinstance(error, TransientError) or is_outage(error):
+                        log.warning("the digest of %s waits for the broker: %s", region, error or type(error).__name__)
+                        return
+                    log.exception("there is no digest of %s for %s", region, day.day)
+                self._told[region] = day.end
+        finally:
+            del self._tasks[region]
 
     async def _tell_once(self, jetstream: JetStreamContext, region: str, day: Span) -> None:
         last = await _last_digest(jetstream, self._settings.subject_prefix, region)

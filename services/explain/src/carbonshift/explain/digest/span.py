@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 from carbonshift.common.errors import InputError
 
-__all__ = ["Span", "day_of", "last_day"]
+__all__ = ["YEARS", "Span", "day_of", "last_day"]
 
-FIRST_YEAR, LAST_YEAR = 1900, 9_990
+YEARS = range(1_900, 9_991)
 """Beyond them a local clock, or a day's forecast, runs out of the calendar."""
 
 
@@ -31,9 +31,9 @@ class Span:
                 f"the span from {self.start:%Y-%m-%dT%H:%M}Z to {self.end:%Y-%m-%dT%H:%M}Z has no moment in it",
                 "let it end after it starts",
             )
-        if self.start.year < FIRST_YEAR or self.end.year > LAST_YEAR:
+        if self.start.year not in YEARS or self.end.year not in YEARS:
             raise InputError(
-                f"the span is not within the years {FIRST_YEAR} to {LAST_YEAR}", "give a time that a grid has seen"
+                f"the span is not within the years {YEARS[0]} to {YEARS[-1]}", "give a time that a grid has seen"
             )
 
     def __contains__(self, moment: datetime) -> bool:
