@@ -88,6 +88,12 @@ def test_a_saving_below_zero_is_told_as_what_it_is(grid):
     assert "cheapest was 00:00 to 12:00, at $10/MWh" in text.replace("C", "c")
 
 
+def test_what_was_drawn_evenly_is_told_without_false_cents(grid):
+    text = told(*a_day(grid, [20.1, 31.7] * 12, [1e5 / 3] * 24)).text
+    assert "it cost $21, as much as that; it emitted 169 kg, as much as that." in text
+    assert "missed $0 and 0 kg." in text
+
+
 def test_negative_prices_keep_their_sign_and_have_no_share(grid):
     text = told(*a_day(grid, [-40.0] * 12 + [10.0] * 12, [1e6] * 12 + [0.0] * 12)).text
     assert "Price from -$40 (00:00) to $10/MWh (12:00)" in text
@@ -150,7 +156,7 @@ def test_energy_of_several_bases_is_called_mixed(grid):
         grid.use(DAY.start, 3.6e9, energy_basis=EnergyBasis.MEASURED, device_uuid="GPU-2", parked_j=1.8e9),
     )
     text = told(grid.tick(DAY.start), *uses).text
-    assert "The boards drew 2,000 kWh (measured and modelled, mixed), 500 kWh of it while parked." in text
+    assert "The boards drew 2,000 kWh (measured and modelled, mixed), 500 kWh of it while training waited." in text
 
 
 def test_green_in_which_only_a_waiting_job_drew_is_missed(grid):

@@ -95,7 +95,7 @@ def _work(sheet: DigestSheet) -> Iterator[str]:
         yield f"{_count(told.expired, 'lease')} ran out."
     if drawn := sheet.drawn:
         mixed = ", mixed" if len(drawn.bases) > 1 else ""
-        parked = f", {grouped(drawn.parked_kwh)} kWh of it while parked" if drawn.parked_kwh else ""
+        parked = f", {grouped(drawn.parked_kwh)} kWh of it while training waited" if drawn.parked_kwh else ""
         yield f"The boards drew {grouped(drawn.energy_kwh)} kWh ({_and(drawn.bases)}{mixed}){parked}."
 
 

@@ -14,6 +14,8 @@ __all__ = ["Best", "Saved", "saved_in"]
 
 MOST_PERCENT = 999.0
 """Beyond it a share of next to nothing is no figure to show."""
+NOISE_DIGITS = 6
+"""Sums that differ only further on are one: it is the order of adding that tells them apart."""
 NEARLY_ALL = 0.95
 """A window of so much of what is known would name no hours to look at."""
 
@@ -89,7 +91,8 @@ def saved_in(
     )
     if made is None:
         return None
-    drawn, even, best = rounded(made.drawn, made.even, made.best)
+    exact = (round(one, NOISE_DIGITS) for one in (made.drawn, made.even, made.best))
+    drawn, even, best = rounded(*exact)
     saved = round(even - drawn, 2) + 0.0
     (left_out,) = rounded(made.left_out_j / J_PER_KWH)
     return Saved(
