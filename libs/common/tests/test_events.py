@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from carbonshift.common.events import (
     EVENTS,
     CarbonBasis,
+    Digest,
     Fuel,
     FuelMix,
     GridTick,
@@ -159,6 +160,25 @@ def test_a_fuel_mix_has_one_id_for_each_interval_of_a_source():
 def test_a_fuel_mix_names_fuels_and_numbers(power):
     with pytest.raises(ValidationError):
         mix(power_w=power)
+
+
+def digest(**changes):
+    values = {
+        "region": "caiso",
+        "start": NOON,
+        "end": NOON + timedelta(days=1),
+        "text": "GREEN 24 h.",
+        "facts": {"green": "24 h", "drawn_kwh": 1.5, "longest_red": None},
+    }
+    return Digest.model_validate(values | changes)
+
+
+def test_a_digest_survives_the_wire_and_has_one_id_for_each_span_and_run():
+    assert Digest.model_validate_json(digest().model_dump_json()) == digest()
+    assert digest().subject("p") == "p.digest.caiso"
+    assert digest().id == digest(text="another", facts={}).id
+    others = (digest(end=NOON), digest(start=NOON + timedelta(hours=1)), digest(replay=Replay(run="a")))
+    assert len({digest().id, *(other.id for other in others)}) == 4
 
 
 def target(**changes):

@@ -6,20 +6,20 @@ import socket
 import threading
 import time
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
 from carbonshift.common.client import bare_client
 from carbonshift.common.embedded import embedded_server
-from carbonshift.common.events import DeadLetter, GridTransition, Narrative, Pulse, Replay
+from carbonshift.common.events import DeadLetter, Digest, GridTransition, Narrative, Pulse, Replay
 from carbonshift.common.streams import declare_streams, stream_name
 from carbonshift.explain.app import build
 from carbonshift.explain.facts import fact_sheet
+from carbonshift.explain.languages import English
 from carbonshift.explain.narrative import narrative_of
 from carbonshift.explain.settings import ExplainSettings
-from carbonshift.explain.template import narrate
 
 EXIT_SECONDS = 10.0
 
@@ -99,7 +99,7 @@ def spike(transition):
 
 def written(transition):
     """A text that says nothing but the facts and is not the template's."""
-    return narrate(fact_sheet(transition)).replace("Training", "The training")
+    return English().narrate(fact_sheet(transition)).replace("Training", "The training")
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ async def test_what_is_not_fit_to_publish_falls_back_to_the_template(bus, key, l
     async with explaining(bus.url, **key):
         await bus.publish(spike())
         (told,) = await bus.collect(Narrative, when=bool)
-    assert told.text == narrate(fact_sheet(spike()))
+    assert told.text == English().narrate(fact_sheet(spike()))
     assert told.model == "template"
     assert told.fallback
     assert len(llm.asked) == 2
@@ -250,3 +250,80 @@ async def test_prometheus_is_told_what_became_of_the_questions(bus, key, tells, 
         "carbonshift_writer_violations_total 0.0",
         "carbonshift_writer_from_journal_total 0.0",
     } <= set(told)
+
+
+TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+HOUR = timedelta(hours=1)
+"""What is live is stored in its own time: these tests tell of the real yesterday."""
+
+
+def yesterday(grid, **changes):
+    for hour in range(24):
+        start = TODAY + (hour - 24) * HOUR
+        yield grid.tick(start, **changes)
+        yield grid.state(start, Pulse.AMBER, **changes)
+        yield grid.use(start, 3.6e9, **changes)
+
+
+def fence(transition, minutes):
+    """A change of state: once it is told, what was published before it has been heard."""
+    return transition(Pulse.RED, now=TODAY + timedelta(minutes=minutes))
+
+
+async def test_a_day_is_told_once_it_is_over_and_its_accounts_are_in(bus, grid, transition):
+    early = grid.state(TODAY + timedelta(minutes=20), interval_seconds=300)
+    due = grid.state(TODAY + timedelta(minutes=25), interval_seconds=300)
+    await bus.publish(*yesterday(grid))
+    async with explaining(bus.url):
+        await bus.publish(early, fence(transition, 20))
+        await bus.collect(Narrative, when=bool)
+        narratives = await bus.count("NARRATIVES")
+        await bus.publish(due)
+        (digest,) = await bus.collect(Digest, when=bool)
+    assert narratives == 1
+    assert (digest.start, digest.end, digest.replay) == (TODAY - 24 * HOUR, TODAY, None)
+    assert "AMBER 24 h; no change." in digest.text
+    assert digest.facts["drawn_kwh"] == 24_000.0
+
+
+async def test_a_day_is_told_once_whoever_is_started_again(bus, grid):
+    """The second service finds the digest; that of another region is the fence. Its duplicate window is not needed."""
+    await bus.publish(*yesterday(grid), *yesterday(grid, region="de"))
+    async with explaining(bus.url):
+        await bus.publish(grid.state(TODAY + HOUR))
+        await bus.collect(Digest, when=bool)
+    async with explaining(bus.url):
+        await bus.publish(grid.state(TODAY + 2 * HOUR), grid.state(TODAY + 2 * HOUR, region="de"))
+        digests = await bus.collect(Digest, when=lambda found: len(found) > 1)
+    assert [digest.region for digest in digests] == ["caiso", "de"]
+    assert await bus.count("NARRATIVES") == 2
+
+
+async def test_a_day_without_events_and_a_replayed_one_are_not_told(bus, grid):
+    """An hour west of Greenwich the day of the replay is over too."""
+    run = {"replay": Replay(run="r1")}
+    await bus.publish(*yesterday(grid, **run), *yesterday(grid, region="de"))
+    async with explaining(bus.url):
+        await bus.publish(grid.state(TODAY + HOUR, **run), grid.state(TODAY + 2 * HOUR, region="fr"))
+        await bus.publish(grid.state(TODAY + HOUR, region="de"))
+        digests = await bus.collect(Digest, when=bool)
+    assert [digest.region for digest in digests] == ["de"]
+
+
+async def test_a_digest_that_cannot_be_made_stops_no_narrative(bus, grid, transition):
+    """Its day is not in the calendar of any grid."""
+    async with explaining(bus.url):
+        await bus.publish(grid.state(datetime(9999, 12, 30, tzinfo=UTC)))
+        red = fence(transition, 60)
+        await bus.publish(red)
+        narratives = await bus.collect(Narrative, until=red.time)
+    assert [n.transition_id for n in narratives] == [red.id]
+
+
+async def test_the_day_is_that_of_the_local_clock(bus, grid):
+    await bus.publish(*yesterday(grid))
+    async with explaining(bus.url, time_zone="Etc/GMT-2"):
+        await bus.publish(grid.state(TODAY))
+        (digest,) = await bus.collect(Digest, when=bool)
+    assert (digest.start, digest.end) == (TODAY - 26 * HOUR, TODAY - 2 * HOUR)
+    assert "AMBER 22 h" in digest.text

@@ -16,7 +16,6 @@ from carbonshift.common.events import Pulse
 from carbonshift.common.paid_model import Reason
 from carbonshift.explain.facts import fact_sheet
 from carbonshift.explain.settings import ExplainSettings
-from carbonshift.explain.template import narrate
 from carbonshift.explain.writer import Writer
 from carbonshift.explain.writer.writer import UNVERIFIED
 

@@ -2,7 +2,19 @@
 
 import typer
 
-from carbonshift.cli.commands import backtest, demo, doctor, forecast, record, recordings, replay, schema, train, up
+from carbonshift.cli.commands import (
+    backtest,
+    demo,
+    doctor,
+    explain,
+    forecast,
+    record,
+    recordings,
+    replay,
+    schema,
+    train,
+    up,
+)
 from carbonshift.common.errors import CarbonShiftError
 from carbonshift.common.process import fail
 
@@ -25,6 +37,7 @@ app.command()(doctor.doctor)
 app.command()(schema.schema)
 app.add_typer(recordings.app, name="recordings")
 app.add_typer(forecast.app, name="forecast")
+app.add_typer(explain.app, name="explain")
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Annotated
 
@@ -29,8 +29,8 @@ WaitFlag = Annotated[bool, typer.Option("--wait", help="Wait for the broker inst
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
-def to_moment(name: str, text: str | None) -> datetime | None:
-    """A moment in UTC out of an option: a date is its midnight UTC, a time needs its zone.
+def to_moment(name: str, text: str | None, clock: tzinfo = UTC) -> datetime | None:
+    """A moment in UTC out of an option: a date is its midnight on `clock`, a time needs its zone.
 
     Raises: InputError naming the option.
     """
@@ -44,7 +44,7 @@ def to_moment(name: str, text: str | None) -> datetime | None:
     if moment.tzinfo is None:
         if not re.fullmatch(r"\d{4}-?\d{2}-?\d{2}", text):
             raise InputError(f"{name} {text!r} has no zone", remedy)
-        moment = moment.replace(tzinfo=UTC)
+        moment = moment.replace(tzinfo=clock)
     try:
         return moment.astimezone(UTC)
     except OverflowError as error:

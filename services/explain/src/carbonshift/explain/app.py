@@ -1,15 +1,16 @@
-"""Shell of explain: transitions in, narratives out. Who tells them is in `teller`."""
+"""Shell of explain: transitions in, narratives out, and a digest a day. Who tells them is in `teller` and `digest`."""
 
 from faststream import AckPolicy, FastStream
 from faststream.nats import NatsMessage, PullSub
 
 from carbonshift.common.broker import Outlet, connect
-from carbonshift.common.events import GridTransition, Narrative
+from carbonshift.common.events import Digest, GridState, GridTransition, Narrative, ResumeToken, WorkerTelemetry
 from carbonshift.common.metrics_endpoint import serve_metrics
 from carbonshift.common.streams import declare_streams, stream_of
+from carbonshift.explain.digest.daily import DailyDigests
+from carbonshift.explain.last_stored import last_stored
 from carbonshift.explain.settings import ExplainSettings
 from carbonshift.explain.teller import Teller
-from carbonshift.explain.told_before import is_told
 
 __all__ = ["build"]
 
@@ -19,7 +20,8 @@ def build(settings: ExplainSettings | None = None) -> FastStream:
     settings = settings or ExplainSettings.load()
     prefix = settings.subject_prefix
     broker = connect(settings)
-    outlet = Outlet(broker, settings, Narrative)
+    outlet = Outlet(broker, settings, Narrative, Digest)
+    digests = DailyDigests(settings, outlet)
     teller = Teller(settings)
 
     @broker.subscriber(
@@ -31,11 +33,22 @@ def build(settings: ExplainSettings | None = None) -> FastStream:
         title="tell a transition",
     )
     async def on_transition(transition: GridTransition, message: NatsMessage) -> None:
-        if await is_told(transition, (await broker.connect()).jetstream(), prefix):
-            return
-        raw = message.raw_message
-        newer_wait = bool(raw.metadata.num_pending)
-        await outlet.publish(await teller.tell(transition, raw.in_progress, newer_wait=newer_wait))
+        jetstream = (await broker.connect()).jetstream()
+        last = await last_stored(jetstream, prefix, Narrative, transition.region)
+        if last is None or last.transition_id != transition.id:  # they come in order, one at a time
+            await outlet.publish(await teller.tell(transition, message.raw_message, jetstream))
+
+    @broker.subscriber(GridState.subjects(prefix), no_reply=True, title="notice that a day is over")
+    async def on_state(state: GridState) -> None:
+        digests.hear(state)
+
+    @broker.subscriber(WorkerTelemetry.subjects(prefix), no_reply=True, title="see what the fleet does")
+    async def on_telemetry(telemetry: WorkerTelemetry) -> None:
+        teller.lookout.hear(telemetry)
+
+    @broker.subscriber(ResumeToken.subjects(prefix), no_reply=True, title="see a token handed out")
+    async def on_token(token: ResumeToken) -> None:
+        teller.lookout.hear(token)
 
     app = FastStream(broker)
 
@@ -45,6 +58,10 @@ def build(settings: ExplainSettings | None = None) -> FastStream:
             serve_metrics(teller.writer.metrics.registry, settings.metrics_port)
         await declare_streams(settings)
 
-    app.on_shutdown(teller.stop)
+    @app.on_shutdown
+    async def give_up() -> None:
+        teller.stop()
+        await digests.close()
+
     app.after_shutdown(teller.close)
     return app

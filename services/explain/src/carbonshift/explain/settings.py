@@ -7,6 +7,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, NonNegativeInt, Posit
 
 from carbonshift.common.settings import Settings
 from carbonshift.common.spending import Budget
+from carbonshift.common.time_zone import TimeZone
 
 __all__ = ["ExplainSettings"]
 
@@ -18,6 +19,10 @@ class ExplainSettings(Settings):
 
     service: ClassVar[str] = "explain"
 
+    time_zone: TimeZone = "UTC"
+    """IANA name of the local clock: narratives tell their times by it, and a digest has its day."""
+    answer_seconds: float = Field(default=5.0, ge=0, le=60)
+    """How long a narrative waits for what the fleet makes of the change; in a replay no longer than an interval."""
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
     """Port of the loopback interface at which Prometheus finds what became of the questions to Claude."""
 
@@ -33,10 +38,10 @@ class ExplainSettings(Settings):
     """Base URL of that API."""
     anthropic_model: str = Field(default="claude-sonnet-5-5", pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,99}$")
     """The model that writes; it must offer structured outputs and effort. Its two prices are to be set with it."""
-    anthropic_usd_per_million_input_tokens: float = Field(default=3.0, ge=0, allow_inf_nan=False)
-    """What the model takes for reading; to be set with the model."""
-    anthropic_usd_per_million_output_tokens: float = Field(default=15.0, ge=0, allow_inf_nan=False)
-    """What the model takes for writing; to be set with the model."""
+    anthropic_usd_per_million_input_tokens: float = Field(default=2.0, ge=0, allow_inf_nan=False)
+    """What the model takes for reading; the default is claude-sonnet-5-5's."""
+    anthropic_usd_per_million_output_tokens: float = Field(default=10.0, ge=0, allow_inf_nan=False)
+    """What the model takes for writing; the default is claude-sonnet-5-5's."""
     anthropic_output_tokens: PositiveInt = 1_000
     """The most an answer may take, thinking included; what is cut off is of no use."""
     anthropic_timeout_seconds: float = Field(default=20.0, gt=0, allow_inf_nan=False)

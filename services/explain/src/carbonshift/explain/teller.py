@@ -1,79 +1,94 @@
 """Who tells a transition: Claude where it is asked and what it wrote is fit to publish, else the template. Shell."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
 
 from carbonshift.common.errors import TransientError
 from carbonshift.common.events import GridTransition, Narrative
-from carbonshift.explain.facts import FactSheet, fact_sheet
+from carbonshift.explain.facts import fact_sheet
+from carbonshift.explain.languages import English, Language
+from carbonshift.explain.lookout import Lookout, answer_seconds
 from carbonshift.explain.narrative import narrative_of
 from carbonshift.explain.pace import Pace
 from carbonshift.explain.patience import patience
 from carbonshift.explain.settings import ExplainSettings
-from carbonshift.explain.template import narrate
 from carbonshift.explain.writer import Writer
 
 __all__ = ["Teller"]
 
 ALIVE_SECONDS = 3.0
 """Well within what the broker waits for an acknowledgement."""
+T = TypeVar("T")
 
 
 class Teller:
     """Tells one transition at a time."""
 
-    def __init__(self, settings: ExplainSettings) -> None:
+    def __init__(self, settings: ExplainSettings, language: Language | None = None) -> None:
         """Raises: InputError where the writer cannot be used."""
         self.writer = Writer.of(settings)
+        self.lookout = Lookout(settings.subject_prefix)
+        self._language = language or English()
+        self._zone = ZoneInfo(settings.time_zone)
+        self._most_seconds = settings.answer_seconds
         self._pace = Pace(settings.anthropic_seconds_between_calls)
-        self._writing: asyncio.Task[str | None] | None = None
+        self._working: asyncio.Task[Any] | None = None
         self._stopping = False
 
-    async def tell(
-        self, transition: GridTransition, alive: Callable[[], Awaitable[None]], *, newer_wait: bool
-    ) -> Narrative:
+    async def tell(self, transition: GridTransition, message: Msg, jetstream: JetStreamContext) -> Narrative:
         """Its narrative.
 
         Args:
             transition: what is told.
-            alive: is called now and then, as long as it takes.
-            newer_wait: whether others wait behind it; then nobody is asked.
+            message: that brought it; while others wait behind it, nobody is waited for and nobody is asked.
+            jetstream: where what is around it can be looked up.
         Raises: TransientError where `stop` came first.
         """
-        sheet = fact_sheet(transition)
-        writer = self.writer
-        if writer is None or not self._asks(writer, transition, newer_wait=newer_wait):
-            return narrative_of(transition, sheet, narrate(sheet))
-        async with patience(alive, ALIVE_SECONDS):
-            text = await self._written(writer, sheet)
+        newest = not message.metadata.num_pending
+        async with patience(message.in_progress, ALIVE_SECONDS):
+            if newest and (seconds := answer_seconds(transition, self._most_seconds)):
+                await self._unless_stopped(asyncio.sleep(seconds))
+            around = await self.lookout.around(transition, message.metadata.timestamp, jetstream)
+            sheet = fact_sheet(transition, around, self._zone)
+            writer = self.writer
+            if writer is None or not self._asks(writer, transition, newest=newest):
+                return narrative_of(transition, sheet, self._language.narrate(sheet))
+            text = await self._unless_stopped(writer.write(sheet))
         if text is None:
-            return narrative_of(transition, sheet, narrate(sheet), fallback=True)
+            return narrative_of(transition, sheet, self._language.narrate(sheet), fallback=True)
         return narrative_of(transition, sheet, text, model=writer.name)
 
     def stop(self) -> None:
-        """What is being written is given up; it is for the next start to tell."""
+        """What is under way is given up; it is for the next start to tell."""
         self._stopping = True
-        if self._writing:
-            self._writing.cancel()
+        if self._working:
+            self._working.cancel()
 
     async def close(self) -> None:
         """Let go of the connections."""
         if self.writer:
             await self.writer.close()
 
-    def _asks(self, writer: Writer, transition: GridTransition, *, newer_wait: bool) -> bool:
+    def _asks(self, writer: Writer, transition: GridTransition, *, newest: bool) -> bool:
         if writer.replays:  # costs nothing, and tells the same however fast it goes
             return True
         now_seconds = asyncio.get_running_loop().time()
-        return not newer_wait and self._pace.allows(transition.region, transition.id, now_seconds)
+        return newest and self._pace.allows(transition.region, transition.id, now_seconds)
 
-    async def _written(self, writer: Writer, sheet: FactSheet) -> str | None:
-        if not self._stopping:
-            writing = self._writing = asyncio.create_task(writer.write(sheet))
-            try:
-                await asyncio.wait([writing])
-            finally:
-                writing.cancel()
-            if not writing.cancelled():
-                return writing.result()
-        raise TransientError("explain stops before its narrative is written", "it is told after the next start")
+    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        working: asyncio.Task[T] = asyncio.create_task(work)
+        self._working = working
+        if self._stopping:
+            working.cancel()
+        try:
+            await asyncio.wait([working])
+        finally:
+            working.cancel()
+        if working.cancelled():
+            raise TransientError("explain stops before its narrative is written", "it is told after the next start")
+        return working.result()

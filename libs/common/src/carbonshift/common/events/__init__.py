@@ -8,6 +8,7 @@ from carbonshift.common.events.fuel import Fuel, FuelMix
 from carbonshift.common.events.grid import (
     CarbonBasis,
     DayAheadPrices,
+    Digest,
     ForecastSkill,
     GridForecast,
     GridState,
@@ -32,6 +33,7 @@ __all__ = [
     "CarbonBasis",
     "DayAheadPrices",
     "DeadLetter",
+    "Digest",
     "EnergyBasis",
     "EnergyShare",
     "EnergyUse",
@@ -77,6 +79,7 @@ EVENTS: tuple[type[Event], ...] = (
     GridTransition,
     GridForecast,
     Narrative,
+    Digest,
     JobStatus,
     JobPlan,
     ResumeToken,

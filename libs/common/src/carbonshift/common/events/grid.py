@@ -12,6 +12,7 @@ from carbonshift.common.events.replay import Replay, mark
 __all__ = [
     "CarbonBasis",
     "DayAheadPrices",
+    "Digest",
     "ForecastSkill",
     "GridForecast",
     "GridState",
@@ -376,3 +377,28 @@ class Narrative(Event):
     @property
     def time(self) -> datetime:
         return self.interval_start
+
+
+class Digest(Event):
+    """A span of a region told to a person: what happened, what it saved, what was missed, what comes."""
+
+    kind: ClassVar[str] = "digest"
+    stream: ClassVar[str] = "NARRATIVES"
+    address: ClassVar[str] = "digest.{region}"
+
+    region: Name
+    start: Instant
+    end: Instant
+    """The first moment that is not told of."""
+    text: str
+    facts: dict[str, float | str | None]
+    """Every figure and name the text uses."""
+    replay: Replay | None = None
+
+    @property
+    def id(self) -> str:
+        return f"digest:{self.region}:{stamp(self.start)}:{stamp(self.end)}{mark(self.replay)}"
+
+    @property
+    def time(self) -> datetime:
+        return self.end

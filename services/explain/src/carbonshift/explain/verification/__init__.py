@@ -2,5 +2,6 @@
 
 from carbonshift.explain.verification.plain import plain
 from carbonshift.explain.verification.verify import violations
+from carbonshift.explain.verification.vocabulary import WORDS
 
-__all__ = ["plain", "violations"]
+__all__ = ["WORDS", "plain", "violations"]

@@ -10,7 +10,7 @@ from carbonshift.explain.languages.english import WHAT_TO_DO, said_of_doubts, sp
 from carbonshift.explain.verification import words
 from carbonshift.explain.verification.reading import Word, read
 
-__all__ = ["PLAIN", "Vocabulary", "names_of"]
+__all__ = ["WORDS", "Vocabulary", "names_of"]
 
 CAUSES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -41,8 +41,8 @@ def names_of(sheet: FactSheet) -> dict[str, str]:
     """The names that are no words of a sentence: of fuels, and of the region where it can be told from words."""
     names = {spoken(shift.fuel): shift.fuel.value for shift in sheet.fuels}
     region = sheet.region
-    known = PLAIN | GATES.keys() | words.NEEDS_REASON.keys() | {fuel.value for fuel in Fuel}
-    if region[:1].isalpha() and len(region) > 1 and region.lower() not in known:
+    taken = WORDS | words.STATES.keys() | {fuel.value for fuel in Fuel}
+    if region[:1].isalpha() and len(region) > 1 and region.lower() not in taken:
         names[region] = "name"
     return names
 
@@ -137,3 +137,5 @@ GATES: Mapping[str, Callable[[FactSheet], bool]] = MappingProxyType(
     }
 )
 """Words that are true of some sheets alone."""
+WORDS = (PLAIN | GATES.keys() | words.NEEDS_REASON.keys() | words.NEEDS_FLEET) - words.STATES.keys() - {"name"}
+"""All that a text may be made of, of one sheet or another."""

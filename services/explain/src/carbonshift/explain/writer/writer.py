@@ -6,11 +6,11 @@ from carbonshift.common.answer_journal import AnswerJournal
 from carbonshift.common.paid_model import Api, Asker, CallMetrics, NoAnswerError, Tariff, Terms, recording
 from carbonshift.explain.facts import FactSheet
 from carbonshift.explain.settings import ExplainSettings
+from carbonshift.explain.verification import plain, violations
 from carbonshift.explain.writer.answer import text_of
 from carbonshift.explain.writer.counts import MEANINGS, WriterCounts
 from carbonshift.explain.writer.messages import FORMAT_BYTES, Messages
 from carbonshift.explain.writer.prompt import question_of
-from carbonshift.explain.writer.verify import violations
 
 __all__ = ["UNVERIFIED", "Writer"]
 
@@ -79,7 +79,7 @@ class Writer:
 
     async def _tried(self, sheet: FactSheet, wrong: tuple[str, ...] = ()) -> tuple[str, tuple[str, ...]]:
         """A text, and what is wrong with it, given what was wrong with the one before."""
-        text = text_of(await self._asker.ask(question_of(sheet, wrong)))
+        text = plain(text_of(await self._asker.ask(question_of(sheet, wrong))))
         found = violations(text, sheet)
         self.counts.violations += len(found)
         return text, found

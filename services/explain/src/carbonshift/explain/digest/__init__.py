@@ -1,0 +1,1 @@
+"""The digest of a span: what happened, what it saved, what was missed, what comes."""
