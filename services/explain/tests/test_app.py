@@ -26,7 +26,7 @@ EXIT_SECONDS = 10.0
 
 @asynccontextmanager
 async def explaining(url, **changes):
-    app = build(ExplainSettings(nats_url=url, **changes))
+    app = build(ExplainSettings(nats_url=url, **{"answer_seconds": 0} | changes))
     started = asyncio.Event()
     app.after_startup(started.set)
     task = asyncio.create_task(app.run())
@@ -145,7 +145,7 @@ async def test_one_that_was_told_is_neither_told_nor_paid_for_again(bus, key, ll
     """Nor where the broker has forgotten the narrative's id: that it is in the stream is enough."""
     tells(spike(1))
     sheet = fact_sheet(spike())
-    told = narrative_of(spike(), sheet, narrate(sheet))
+    told = narrative_of(spike(), sheet, English().narrate(sheet))
     await bus.publish_raw(told.subject("carbonshift"), told.model_dump_json().encode())  # under no id
     async with explaining(bus.url, **key):
         await bus.publish(spike())

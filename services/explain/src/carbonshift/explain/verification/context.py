@@ -15,15 +15,35 @@ __all__ = ["Context", "Relation"]
 SENTENCE_ENDS = frozenset({"."})
 CLAUSE_ENDS = frozenset({".", ";", ":"})
 THRESHOLD_VERBS = frozenset(
-    {"allows", "allowed", "allowing", "permits", "begins", "limit", "limits", "threshold", "starts"}
+    {"allows", "allowed", "allowing", "permits", "begins", "starts", "limit", "limits", "threshold", "range", "ceiling"}
 )
 ARTICLES = frozenset({"the", "a", "an", "its", "both", "that"})
 LABELS = frozenset({Role.P10.value, Role.P50.value, Role.P90.value})
-BEHIND = frozenset({"(", "at", "by", ",", "the", "tomorrow"})
+BEHIND = frozenset(
+    {
+        "(",
+        ",",
+        "at",
+        "by",
+        "on",
+        "for",
+        "in",
+        "as",
+        "the",
+        "tomorrow",
+        "where",
+        "price",
+        "prices",
+        "and",
+        "carbon",
+        "follow",
+        "they",
+    }
+)
 IN_FRONT = frozenset(
     {
+        "(",
         "at",
-        "puts",
         "it",
         "is",
         "on",
@@ -32,13 +52,15 @@ IN_FRONT = frozenset(
         "early",
         "gives",
         "says",
+        "puts",
+        "points",
+        "shows",
         "for",
         "in",
         "to",
+        "of",
         "be",
         "would",
-        "(",
-        "of",
     }
 )
 """What may stand between a figure and the name of its quantile."""
@@ -84,11 +106,10 @@ class Context:
         found: dict[int, int] = {}
         for at, part in enumerate(self.parts):
             if isinstance(part, Figure):
-                behind, in_front = self._label_behind(at), self._label_in_front(at)
-                for place in (behind, in_front):
-                    if place is not None and place not in found.values():
-                        found[at] = place
-                        break
+                places = (self._label_in_front(at), self._label_behind(at))
+                free = [place for place in places if place is not None and place not in found.values()]
+                if free:
+                    found[at] = min(free, key=lambda place: abs(place - at))
         return found
 
     def pass_by(self, at: int, fuels: AbstractSet[str]) -> None:
@@ -177,6 +198,10 @@ class Context:
             if word == "at":
                 return Relation.AT
         return None
+
+    def last_word(self, at: int) -> str:
+        """The word before that is no article."""
+        return next((word for word in reversed(self.lead(at)) if word not in ARTICLES), "")
 
     def follows_duration(self, at: int) -> bool:
         """`50 minutes in AMBER`."""

@@ -14,8 +14,8 @@ __all__ = ["refuted"]
 HEDGES = frozenset({"about", "around", "roughly", "approximately", "some", "nearly", "almost"})
 HEDGED_SHARE = 0.05
 FEWEST_SCORE_DECIMALS = 2
-PAST = frozenset({"before", "earlier", "previously"})
-UNTIL = frozenset({"for", "after", "following", "lasted", "lasting"})
+PAST = frozenset({"before", "earlier", "previously", "had", "former"})
+UNTIL = frozenset({"for", "after", "following", "lasted", "lasting", "stretch", "spell"})
 MOVING = frozenset({"in", "within", "over", "during"})
 UPWARD, DOWNWARD = words.UP | {"up"}, words.DOWN | {"down"}
 
@@ -60,7 +60,7 @@ class Said:
     @property
     def is_limit(self) -> bool:
         """Whether the words around speak of a limit rather than of what is held against it."""
-        lead, trail = {*self.lead[-4:]}, self.trail
+        lead, trail = {*self.near[-4:]}, self.trail
         return bool(
             lead
             & (words.ABOVE | words.BELOW | words.LIMITS | {"between", "against", "inside", "allows", "permits", "than"})
@@ -72,9 +72,15 @@ class Said:
         )
 
     @property
+    def near(self) -> list[str]:
+        """The words before, back to what they are said of."""
+        named = [at for at, word in enumerate(self.lead) if word in words.SUBJECTS]
+        return self.lead[named[-1] + 1 :] if named else self.lead
+
+    @property
     def limit_roles(self) -> frozenset[Role]:
         """Which limits may be meant."""
-        green = "green" in {*self.lead[-4:], *self.trail[:3]}
+        green = "green" in {*self.near[-4:], *self.trail[:3]}
         return frozenset({Role.OPTIMAL} if green else {Role.CRITICAL, Role.OPTIMAL})
 
     @property
@@ -193,7 +199,9 @@ def _duration(said: Said) -> Part | None:
     if past_state or said.last in UNTIL or {*lead} & UNTIL:
         return Part(frozenset({Role.LASTED}), frozenset())
     if said.last in MOVING:
-        subjects = said.context.subjects or {words.SUBJECTS[word] for word in trail if word in words.SUBJECTS}
+        ahead = [words.SUBJECTS[word] for word in trail if word in words.SUBJECTS]
+        begins = next((word for word in trail if word not in {"the", "average", "marginal"}), "") in words.SUBJECTS
+        subjects = said.context.subjects if said.context.subjects and not begins else frozenset(ahead[:1])
         return Part(frozenset({Role.MOVED}), frozenset(subjects)) if subjects else None
     return None
 
@@ -256,6 +264,8 @@ def _goes_with(said: Said, fact: Known, known: Collection[Known]) -> bool:
         return fact.tomorrow == ("tomorrow" in {*said.lead[-2:], *said.trail[:1]})
     if fact.unit is Unit.BARE and fact.role in {Role.GREEN, Role.RED}:
         relation, score = said.context.relation(said.at), _value(known, About.SCORE, Role.NOW)
+        if score is not None and "between" in said.lead:
+            return score >= float(fact.value) if fact.role is Role.GREEN else score <= float(fact.value)
         return relation in {None, Relation.AT} or (score is not None and relation.holds(score, float(fact.value)))
     return True
 

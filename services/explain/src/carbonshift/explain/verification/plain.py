@@ -26,6 +26,6 @@ def foreign_characters(text: str, names: Iterable[str] = ()) -> tuple[str, ...]:
     The characters of `names` are not looked at where these stand.
     """
     for name in names:
-        text = text.replace(name, "")
+        text = re.sub(re.escape(name), "", text, flags=re.IGNORECASE)
     found = dict.fromkeys(FOREIGN.findall(text))
     return tuple(" ".join(unicodedata.name(one, f"U+{ord(one):04X}") for one in mark) for mark in found)

@@ -15,7 +15,22 @@ __all__ = ["Reader"]
 
 RUNNING = frozenset({Pulse.GREEN, Pulse.AMBER})
 BEFORE_A_PAST_STATE = frozenset(
-    {"of", "after", "from", "left", "leaves", "leaving", "previous", "ended", "where", "ending"}
+    {
+        "of",
+        "after",
+        "from",
+        "left",
+        "leaves",
+        "leaving",
+        "previous",
+        "ended",
+        "where",
+        "ending",
+        "followed",
+        "following",
+        "closing",
+        "out",
+    }
 )
 PAST = frozenset({"had", "lasted", "ended"})
 MARKS = frozenset(".,;:()/'\"-%")
@@ -80,7 +95,7 @@ class Reader:
             return
         if (
             context.follows_duration(at)
-            or {*context.lead(at)[-1:]} & BEFORE_A_PAST_STATE
+            or context.last_word(at) in BEFORE_A_PAST_STATE
             or {*context.trail(at)[:1]} & PAST
         ):
             allowed = {sheet.previous}
@@ -104,7 +119,7 @@ class Reader:
                     yield f"{text}: no such move of {subject} is known"
                 elif moved * sign <= 0:
                     yield f"{text}: {subject} went the other way"
-        elif text in words.STEADY and not {*behind[:2]} & (words.ABOVE | words.BELOW):
+        elif text in words.STEADY and not {*behind[:2]} & (words.ABOVE | words.BELOW | {"within", "inside"}):
             for subject in subjects & (words.SIGNALS | self._vocabulary.fuels):
                 signal = {"price": self._sheet.price, "carbon": self._sheet.carbon}.get(subject)
                 if signal is None or not signal.steady:

@@ -89,15 +89,16 @@ def read(text: str, names: Mapping[str, str] = NO_NAMES) -> tuple[Part, ...]:
 
     Args:
         text: of plain characters.
-        names: that are one word wherever they stand for themselves, whatever characters they have, with that word.
+        names: in lower case, each with the word that it is wherever it stands, whatever characters it has.
     """
     parts: list[Part] = []
-    at, name = 0, re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, names)) or NOTHING})(?![\w-])")
+    name = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, names)) or NOTHING})(?![\w-])", re.IGNORECASE)
+    at = 0
     while at < len(text):
         if text[at].isspace():
             at += 1
         elif match := name.match(text, at):
-            parts.append(Word(text=names[match[0]], shown=match[0]))
+            parts.append(Word(text=names[match[0].lower()], shown=match[0]))
             at = match.end()
         else:
             part, at = _part(text, at)

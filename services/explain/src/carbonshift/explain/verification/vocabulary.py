@@ -43,7 +43,7 @@ def names_of(sheet: FactSheet) -> dict[str, str]:
     region = sheet.region
     taken = WORDS | words.STATES.keys() | {fuel.value for fuel in Fuel}
     if region[:1].isalpha() and len(region) > 1 and region.lower() not in taken:
-        names[region] = "name"
+        names[region.lower()] = "name"
     return names
 
 
