@@ -26,7 +26,7 @@ class FleetAnswer:
     """Jobs that ran before and wait now."""
     resumed: int
     tokens: int
-    """Handed out under the epoch of the state so far."""
+    """Handed out so far, where the state lets training run again: the epoch begins with it."""
     tokens_w: float
 
 
@@ -101,7 +101,8 @@ class Fleet:
             token
             for site in {one.site for one in after.values()}
             for token in self._tokens.get(site, {}).values()
-            if token.epoch == state.epoch and (token.replay.run if token.replay else None) == run
+            if token.epoch == state.epoch == int(state.interval_start.timestamp())
+            and (token.replay.run if token.replay else None) == run
         ]
         return FleetAnswer(
             before_w=_watts(before.values()),
