@@ -40,6 +40,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/pause_exactness.py --quick
 
 soak: $(STAMP)
+	$(BIN)/pytest -m soak
 	$(BIN)/python benchmarks/limit_kills.py
 	$(BIN)/python benchmarks/pause_exactness.py
 	$(BIN)/python benchmarks/pause_exactness.py --long

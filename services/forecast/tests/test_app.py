@@ -23,6 +23,8 @@ from carbonshift.forecast.app import build
 from carbonshift.forecast.settings import ForecastSettings
 
 FIVE_DAYS = 5 * 288
+THREE_DAYS = 3 * 288
+"""Enough for `autoreg`."""
 
 
 @asynccontextmanager
@@ -76,11 +78,11 @@ async def test_a_backlog_is_caught_up_and_only_its_newest_tick_forecast(bus, day
 
 
 async def test_a_restart_remembers_from_the_stream_alone(bus, days):
-    """The second service has the five days of the first, and of the run before them nothing."""
-    await bus.publish(*days(0, 20, replay=Replay(run="r1")), *days(0, FIVE_DAYS, replay=Replay(run="r2")))
+    """The second service has the three days of the first, and of the run before them nothing."""
+    await bus.publish(*days(0, 20, replay=Replay(run="r1")), *days(0, THREE_DAYS, replay=Replay(run="r2")))
     async with forecasting(bus.url):
-        await bus.collect(GridForecast, until=days(FIVE_DAYS - 1, FIVE_DAYS)[0].interval_end)
-    (new,) = days(FIVE_DAYS, FIVE_DAYS + 1, replay=Replay(run="r2"))
+        await bus.collect(GridForecast, until=days(THREE_DAYS - 1, THREE_DAYS)[0].interval_end)
+    (new,) = days(THREE_DAYS, THREE_DAYS + 1, replay=Replay(run="r2"))
     async with forecasting(bus.url):
         await bus.publish(new)
         forecasts = await bus.collect(GridForecast, until=new.interval_end)
@@ -88,7 +90,7 @@ async def test_a_restart_remembers_from_the_stream_alone(bus, days):
 
 
 async def test_another_replay_of_the_tape_is_another_history(bus, days):
-    await bus.publish(*days(0, FIVE_DAYS, replay=Replay(run="r1")))
+    await bus.publish(*days(0, THREE_DAYS, replay=Replay(run="r1")))
     async with forecasting(bus.url):
         await bus.collect(GridForecast, when=bool)
         await bus.publish(*days(0, 1, replay=Replay(run="r2")))
@@ -186,7 +188,7 @@ async def test_published_prices_are_known_before_and_after_a_restart(bus, days):
 
 
 async def test_the_providers_own_forecast_is_an_opinion_before_and_after_a_restart(bus, days):
-    ticks = days(0, FIVE_DAYS)
+    ticks = days(0, THREE_DAYS)
     provided = ProvidedForecast(
         region="caiso",
         source="test",
@@ -199,7 +201,7 @@ async def test_the_providers_own_forecast_is_an_opinion_before_and_after_a_resta
     await bus.publish(*ticks, provided)
     async with forecasting(bus.url):
         before = (await bus.collect(GridForecast, when=bool))[-1]
-    (new,) = days(FIVE_DAYS + 3, FIVE_DAYS + 4)
+    (new,) = days(THREE_DAYS + 3, THREE_DAYS + 4)
     async with forecasting(bus.url):
         await bus.publish(new)
         after = (await bus.collect(GridForecast, until=new.interval_end))[-1]

@@ -1,5 +1,6 @@
 """The fact sheet of a transition: every figure and name that a narrative may use, rounded as it is shown. Pure."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,6 +32,8 @@ LIMITS_BY_REASON: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Which of the thresholds each reason has to do with."""
 FLAPPING = 3
+NO_CODE = re.compile(r"[^a-z0-9_]+")
+LONGEST_CODE = 60
 DAY = timedelta(days=1)
 LEAST_PRICE_MOVE_USD_PER_MWH = 1.0
 LEAST_CARBON_MOVE_G_PER_KWH = 5.0
@@ -113,7 +116,7 @@ class FactSheet:
     since: str
     """Start of the interval in which the state began, `18:05`."""
     reasons: tuple[str, ...]
-    """Codes, the weightiest first."""
+    """Codes, the weightiest first; of one that is none only its plain characters."""
     price: Signal
     carbon: Signal
     carbon_basis: CarbonBasis
@@ -234,7 +237,7 @@ def fact_sheet(transition: GridTransition, around: Surroundings = ALONE, zone: Z
         zone=state.since.astimezone(zone).tzname() or zone.key,
         date=f"{state.since.astimezone(zone):%Y-%m-%d}",
         since=f"{state.since.astimezone(zone):%H:%M}",
-        reasons=state.reasons,
+        reasons=tuple(NO_CODE.sub("_", reason)[:LONGEST_CODE] for reason in state.reasons),
         price=price,
         carbon=carbon,
         carbon_basis=given.carbon_basis,

@@ -1,6 +1,5 @@
 """A transition told in English."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
@@ -9,9 +8,6 @@ from carbonshift.explain.facts import FactSheet, FleetFacts, Next, Signal
 from carbonshift.explain.figures import duration, grouped
 
 __all__ = ["WHAT_TO_DO", "English", "said_of_doubts", "spoken"]
-
-NO_WORD = re.compile(r"[^a-z0-9_]+")
-LONGEST_CODE = 60
 
 
 class English:
@@ -51,22 +47,17 @@ def _because(sheet: FactSheet) -> str:
         about = ABOUT.get(reason, reason)
         if about not in told:
             told.add(about)
-            clauses.extend(SAYING[about](sheet) if about in SAYING else (f"reason {_word(reason)}",))
+            clauses.extend(SAYING[about](sheet) if about in SAYING else (f"reason {reason}",))
     context = [clause for about in CONTEXT if about not in told for clause in SAYING[about](sheet)]
     why, meanwhile = "; ".join(clauses), " and ".join(context)
     return f"{why}, while {meanwhile}" if why and meanwhile else why or meanwhile
-
-
-def _word(code: str) -> str:
-    """A code that another version or policy has, fit to be shown."""
-    return NO_WORD.sub("_", code.lower())[:LONGEST_CODE]
 
 
 def said_of_doubts(sheet: FactSheet) -> str:
     """The clauses of all reasons that are about more than how high a signal is."""
     reasons = dict.fromkeys(ABOUT.get(reason, reason) for reason in sheet.reasons)
     return " ".join(
-        " ".join(SAYING[about](sheet)) if about in SAYING else _word(about)
+        " ".join(SAYING[about](sheet)) if about in SAYING else about
         for about in reasons
         if about not in {"price", "carbon", "score"}
     )
