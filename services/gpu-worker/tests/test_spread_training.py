@@ -25,7 +25,7 @@ from carbonshift.training.page import ACK, TARGET
 
 RANKS, FAR_HOST = Path(__file__).with_name("ranks.py"), Path(__file__).with_name("far_host.py")
 LEASE_SECONDS = 2.0
-STEPS = 200
+STEPS = 300
 PATIENCE_SECONDS = 60.0
 PAUSED, RUNNING = RunState.PAUSED, RunState.RUNNING
 
