@@ -106,3 +106,22 @@ def test_a_job_that_gets_on_changes_its_devices(some):
 def test_a_snapshot_survives_json(some):
     whole = seen(folded(some.NOON, some.tick(0), some.state(0), some.telemetry(), some.change()), some.NOON)
     assert Snapshot.model_validate_json(whole.model_dump_json()) == whole
+
+
+HOSTILE = "\x1b[2J\u202e\u200b\x9b\u2028<script>alert(1)</script>"
+
+
+def test_nothing_that_a_page_or_a_terminal_would_obey_is_in_what_the_page_is_told(some):
+    """The bus is written to by whoever may."""
+    told, tick, change = some.state(0), some.tick(0), some.change(device=HOSTILE)
+    hostile = (
+        told.model_copy(update={"reasons": (HOSTILE,), "policy": HOSTILE}),
+        tick.model_copy(update={"issues": (HOSTILE,), "price_source": HOSTILE, "carbon_source": HOSTILE}),
+        some.narrative(told, HOSTILE).model_copy(update={"text": HOSTILE, "model": HOSTILE}),
+        change.model_copy(update={"device_uuid": HOSTILE, "detail": {HOSTILE: HOSTILE}}),
+    )
+    read = [type(event).model_validate_json(event.model_dump_json()) for event in hostile]  # as from the wire
+    page = seen(folded(some.NOON, *read), some.NOON).model_dump_json()
+    assert page.count("alert(1)") == 10
+    assert not {*"\u202e\u200b\x9b\u2028<"} & {*page}
+    assert "\\u001b" not in page

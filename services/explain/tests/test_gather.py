@@ -100,3 +100,11 @@ async def test_a_broker_on_which_no_service_has_run_holds_nothing(broker_url):
         assert await regions_of(client.jetstream(), "carbonshift") == []
         assert await runs_of(client.jetstream(), "carbonshift", "caiso") == []
     assert heard.is_empty
+
+
+async def test_a_subject_that_is_no_region_is_none(bus, grid):
+    """A broker lets a subject be any token, and a region is shown on terminals."""
+    await bus.publish(grid.state(TODAY))
+    await bus.publish_raw("carbonshift.state.\x1b[2Jowned", b"{}")
+    async with bare_client(bus.settings) as client:
+        assert await regions_of(client.jetstream(), "carbonshift") == ["caiso"]

@@ -101,22 +101,26 @@ def _first(becomes: Pulse, transition: GridTransition, forecast: GridForecast, q
 
 
 def _changes(transition: GridTransition, forecast: GridForecast, quantile: str) -> Iterator[tuple[int, Pulse]]:
-    """The steps in which the state would be another one, once it has lasted its dwell."""
+    """The steps in which the state would be another one: beyond a hard limit at once, else once its dwell is over."""
     state, since, facts = transition.state.state, transition.state.since, transition.facts
-    may_change = since + timedelta(seconds=facts.thresholds["dwell_seconds"])
+    settled = since + timedelta(seconds=facts.thresholds["dwell_seconds"])
     prices = getattr(forecast.price_usd_per_mwh, quantile)
     intensities = getattr(forecast.carbon_g_per_kwh, quantile)
     for step, (price, carbon) in enumerate(zip(prices, intensities, strict=False)):
-        becomes = _judged(price, carbon, state, facts)
-        if becomes is not state and _start(forecast, step) >= may_change:
+        start, critical = _start(forecast, step), _critical(price, carbon, facts)
+        becomes = Pulse.RED if critical else _by_score(price, carbon, state, facts)
+        if becomes is not state and start > since and (critical or start >= settled):
             yield step, becomes
 
 
-def _judged(price: float, carbon: float, was: Pulse, facts: TransitionFacts) -> Pulse:
-    """Eco-Pulse's verdict on one forecast interval."""
+def _critical(price: float, carbon: float, facts: TransitionFacts) -> bool:
     limits = facts.thresholds
-    if price >= limits["critical_price_usd_per_mwh"] or carbon >= limits["critical_carbon_g_per_kwh"]:
-        return Pulse.RED
+    return price >= limits["critical_price_usd_per_mwh"] or carbon >= limits["critical_carbon_g_per_kwh"]
+
+
+def _by_score(price: float, carbon: float, was: Pulse, facts: TransitionFacts) -> Pulse:
+    """Eco-Pulse's verdict on one forecast interval within the hard limits."""
+    limits = facts.thresholds
     price_norm, carbon_norm = norms_of(price, carbon, facts) or (1.0, 1.0)
     score, slack = limits["alpha"] * price_norm + limits["beta"] * carbon_norm, limits["hysteresis_score"]
     if score >= limits["red_score"] - (slack if was is Pulse.RED else 0.0):

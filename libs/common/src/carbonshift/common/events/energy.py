@@ -9,6 +9,7 @@ from carbonshift.common.energy_basis import EnergyBasis
 from carbonshift.common.events.base import Event, Instant, Name, stamp
 from carbonshift.common.events.grid import CarbonBasis, Quality
 from carbonshift.common.events.replay import Replay, mark
+from carbonshift.common.events.shown import Shown
 
 __all__ = ["Account", "EnergyShare", "EnergyUse"]
 
@@ -62,7 +63,7 @@ class EnergyUse(Event):
     worker: Name
     site: Name
     region: Name
-    device_uuid: str
+    device_uuid: Shown
     interval_start: Instant
     interval_seconds: PositiveInt
     revision: NonNegativeInt | None

@@ -10,6 +10,7 @@ from carbonshift.common.energy_basis import EnergyBasis
 from carbonshift.common.events.base import Event, Instant, Name
 from carbonshift.common.events.energy import Account
 from carbonshift.common.events.replay import Replay, mark
+from carbonshift.common.events.shown import Shown
 from carbonshift.common.events.work import RunState
 
 __all__ = ["EnergyBasis", "WorkerEvent", "WorkerEventKind", "WorkerTelemetry"]
@@ -39,7 +40,7 @@ class WorkerEvent(Event):
     worker: Name
     site: Name
     region: Name
-    device_uuid: str
+    device_uuid: Shown
     sequence: NonNegativeInt
     """Counts this worker's events since it started."""
     started_at: Instant
@@ -47,7 +48,7 @@ class WorkerEvent(Event):
     observed_at: Instant
     """Event time."""
     event: WorkerEventKind
-    detail: dict[str, float | int | str | bool | None]
+    detail: dict[Shown, float | int | Shown | bool | None]
     replay: Replay | None = None
 
     @property
@@ -69,7 +70,7 @@ class WorkerTelemetry(Event):
     worker: Name
     site: Name
     region: Name
-    device_uuid: str
+    device_uuid: Shown
     observed_at: Instant
     """Event time."""
     power_w: NonNegativeFloat | None

@@ -9,6 +9,7 @@ from pydantic import Field
 from carbonshift.common.events.base import Event, Instant, Name, stamp
 from carbonshift.common.events.grid import StepSeconds
 from carbonshift.common.events.replay import Replay, mark
+from carbonshift.common.events.shown import Shown
 
 __all__ = ["Fuel", "FuelMix"]
 
@@ -42,7 +43,7 @@ class FuelMix(Event):
     address: ClassVar[str] = "fuelmix.{region}"
 
     region: Name
-    source: str
+    source: Shown
     interval_start: Instant
     interval_seconds: StepSeconds
     power_w: dict[Fuel, float] = Field(min_length=1)

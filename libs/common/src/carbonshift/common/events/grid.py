@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegative
 
 from carbonshift.common.events.base import Event, Instant, Name, stamp
 from carbonshift.common.events.replay import Replay, mark
+from carbonshift.common.events.shown import Shown, ShownLines
 
 __all__ = [
     "CarbonBasis",
@@ -112,11 +113,11 @@ class GridTick(Event):
     price_quality: Quality
     carbon_quality: Quality
     price_market: PriceMarket
-    price_source: str
-    carbon_source: str
+    price_source: Shown
+    carbon_source: Shown
     observed_at: Instant
     """When the source was read; for a recording the start of the interval."""
-    issues: tuple[str, ...] = ()
+    issues: tuple[Shown, ...] = ()
     """Integrity codes, those of `Issue` and whatever else is found; a tick with any of them never makes GREEN."""
     replay: Replay | None = None
 
@@ -179,7 +180,7 @@ class ProvidedForecast(Event):
     address: ClassVar[str] = "provided.{region}"
 
     region: Name
-    source: str
+    source: Shown
     published_at: Instant
     """When the provider made it; when it was asked where it does not say."""
     step_seconds: StepSeconds
@@ -225,10 +226,10 @@ class GridState(Event):
     """May training run?"""
     epoch: NonNegativeInt
     """Unix second in which the present stretch of permission to run began: RED ends it, and every token of it."""
-    reasons: tuple[str, ...]
+    reasons: tuple[Shown, ...]
     """Stable codes, the weightiest first."""
     valid_until: Instant
-    policy: str
+    policy: Shown
     replay: Replay | None = None
 
     @property
@@ -332,11 +333,11 @@ class GridForecast(Event):
     carbon_basis: CarbonBasis
     spike_probability: tuple[float, ...]
     spike_threshold_usd_per_mwh: float
-    price_models: dict[str, float]
+    price_models: dict[Shown, float]
     """Weight of each model in the price of the first four hours, summing to 1."""
-    carbon_models: dict[str, float]
+    carbon_models: dict[Shown, float]
     """Likewise in the carbon intensity."""
-    skill: dict[str, ForecastSkill]
+    skill: dict[Shown, ForecastSkill]
     """By model, `blend` for the forecasts themselves; empty before anything has come due."""
     degraded: bool
     """True where the history did not suffice for any model: the quantiles are no more than past moves."""
@@ -361,8 +362,8 @@ class Narrative(Event):
     region: Name
     transition_id: str
     interval_start: Instant
-    text: str
-    model: str
+    text: ShownLines
+    model: Shown
     """Who wrote it: a model's name, or `template`."""
     facts: dict[str, float | str | None]
     """Every figure and name the text uses."""
@@ -390,7 +391,7 @@ class Digest(Event):
     start: Instant
     end: Instant
     """The first moment that is not told of."""
-    text: str
+    text: ShownLines
     facts: dict[str, float | str | None]
     """Every figure and name the text uses."""
     replay: Replay | None = None

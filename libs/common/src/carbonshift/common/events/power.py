@@ -16,6 +16,7 @@ from pydantic import (
 
 from carbonshift.common.events.base import Event, Instant, Name, stamp
 from carbonshift.common.events.replay import Replay, mark
+from carbonshift.common.events.shown import Shown
 
 __all__ = ["Flexibility", "PowerTarget", "ResumeToken", "Shed"]
 
@@ -57,7 +58,7 @@ class PowerTarget(Event):
     limit_w: PositiveFloat
     start: Instant
     end: Instant
-    requested_by: str
+    requested_by: Shown
 
     @model_validator(mode="after")
     def _has_a_length(self) -> Self:

@@ -10,6 +10,7 @@ from carbonshift.common.energy_basis import EnergyBasis
 from carbonshift.common.events.base import Event, Instant, Name, stamp
 from carbonshift.common.events.energy import Account
 from carbonshift.common.events.replay import Replay, mark
+from carbonshift.common.events.shown import Shown
 
 __all__ = ["JobPlan", "JobStatus", "RunState"]
 
@@ -83,7 +84,7 @@ class JobPlan(Event):
     deadline_at_risk: bool
     valid_until: Instant
     """Without a newer plan by then the job follows the state of its region again."""
-    policy: str
+    policy: Shown
     replay: Replay | None = None
 
     @property

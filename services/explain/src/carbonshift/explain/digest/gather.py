@@ -18,6 +18,7 @@ from carbonshift.common.events import (
     GridTransition,
     WorkerEvent,
 )
+from carbonshift.common.events.base import NAME
 from carbonshift.common.readback import events_of
 from carbonshift.common.streams import stream_name
 from carbonshift.explain.digest.heard import FORECAST_KEPT, Heard
@@ -95,7 +96,7 @@ async def regions_of(jetstream: JetStreamContext, prefix: str) -> list[str]:
         except NotFoundError:
             continue
         regions |= {subject.rpartition(".")[2] for subject in info.state.subjects or {}}
-    return sorted(regions)
+    return sorted(filter(NAME.fullmatch, regions))  # a subject may be any token, an escape sequence among them
 
 
 async def runs_of(jetstream: JetStreamContext, prefix: str, region: str) -> list[Run]:

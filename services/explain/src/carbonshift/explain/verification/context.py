@@ -247,7 +247,10 @@ class Context:
             part = self.parts[place]
             if isinstance(part, Word) and part.text in LABELS:
                 return place
-            if isinstance(part, Figure) or part.text not in between:
+            if isinstance(part, Figure):
+                if part.unit is not Unit.DATE:  # which belongs to the clock time beside it
+                    return None
+            elif part.text not in between:
                 return None
         return None
 
