@@ -40,7 +40,7 @@ def token(slot=0, watts=50.0, **changes):
         "watts": watts,
         "not_before": NOW,
         "expires_at": NOW + 60 * SECOND,
-        "epoch": 0,
+        "epoch": int(NOW.timestamp()),
     }
     return ResumeToken.model_validate(values | changes)
 

@@ -162,7 +162,9 @@ async def test_tokens_that_are_handed_out_are_counted_until_another_epoch_begins
     heard = says(STORED_AT - SECOND, 60), says(STORED_AT + SECOND, 240), token(0), token(1)
     (around,) = await seen(red(), heard=heard)
     assert (around.fleet.tokens, around.fleet.tokens_w) == (2, 100)
-    (around,) = await seen(red(), heard=(*heard, token(2, epoch=9)))
+    (around,) = await seen(red(), heard=(*heard, token(2, epoch=9)))  # an old one that comes late
+    assert around.fleet.tokens == 2
+    (around,) = await seen(red(), heard=(*heard, token(2, epoch=int(NOW.timestamp()) + 1)))
     assert (around.fleet.tokens, around.fleet.tokens_w) == (0, 0)
 
 

@@ -45,5 +45,5 @@ def test_a_norm_is_clamped(price, carbon):
     price_norm, carbon_norm = norms_of(price, carbon, facts(0.0, 100.0, 0.0, 500.0))
     assert 0 <= price_norm <= 1
     assert 0 <= carbon_norm <= 1
-    assert (price_norm == 0) == (price <= 0)
+    assert price_norm == 0 or price > 0
     assert (price_norm == 1) == (price >= 100)

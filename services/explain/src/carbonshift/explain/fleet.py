@@ -49,16 +49,17 @@ class Fleet:
     """The last messages of each device, and the last tokens of each site. Bounded by the number of devices."""
 
     _devices: dict[tuple[str, str], deque[Reading]] = field(default_factory=dict)
-    _tokens: dict[str, dict[str, ResumeToken]] = field(default_factory=dict)
+    _tokens: dict[tuple[str, str | None], dict[str, ResumeToken]] = field(default_factory=dict)
+    """Of the newest epoch, by site and run."""
 
     def hear(self, event: WorkerTelemetry | ResumeToken) -> None:
         """Note what a worker says, or a token that is handed out."""
         if isinstance(event, ResumeToken):
-            of_site = self._tokens.setdefault(event.site, {})
-            epochs = {token.epoch for token in of_site.values()}
-            if event.epoch not in epochs:
-                of_site.clear()
-            of_site[event.id] = event
+            of_epoch = self._tokens.setdefault((event.site, event.replay.run if event.replay else None), {})
+            if any(token.epoch < event.epoch for token in of_epoch.values()):
+                of_epoch.clear()
+            if not any(token.epoch > event.epoch for token in of_epoch.values()):
+                of_epoch[event.id] = event
             return
         heard = self._devices.setdefault((event.worker, event.device_uuid), deque(maxlen=REMEMBERED))
         heard.append(
@@ -100,9 +101,8 @@ class Fleet:
         tokens = [
             token
             for site in {one.site for one in after.values()}
-            for token in self._tokens.get(site, {}).values()
+            for token in self._tokens.get((site, run), {}).values()
             if token.epoch == state.epoch == int(state.interval_start.timestamp())
-            and (token.replay.run if token.replay else None) == run
         ]
         return FleetAnswer(
             before_w=_watts(before.values()),
