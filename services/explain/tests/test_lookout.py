@@ -88,7 +88,8 @@ def says(at, power_w, **changes):
 
 
 def token(slot, **changes):
-    values = {"site": "s1", "slot": slot, "watts": 50, "not_before": NOW, "expires_at": NOW + HOUR, "epoch": 0}
+    values = {"site": "s1", "slot": slot, "watts": 50, "not_before": NOW, "expires_at": NOW + HOUR}
+    values["epoch"] = int(NOW.timestamp())
     return ResumeToken.model_validate(values | changes)
 
 
