@@ -29,11 +29,11 @@ T = TypeVar("T")
 class Teller:
     """Tells one transition at a time."""
 
-    def __init__(self, settings: ExplainSettings, language: Language | None = None) -> None:
+    def __init__(self, settings: ExplainSettings) -> None:
         """Raises: InputError where the writer cannot be used."""
         self.writer = Writer.of(settings)
         self.lookout = Lookout(settings.subject_prefix)
-        self._language = language or English()
+        self._language: Language = English()
         self._zone = ZoneInfo(settings.time_zone)
         self._most_seconds = settings.answer_seconds
         self._pace = Pace(settings.anthropic_seconds_between_calls)
