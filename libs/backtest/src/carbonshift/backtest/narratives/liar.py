@@ -10,7 +10,7 @@ from carbonshift.backtest.narratives.lies import LIES, Draft
 from carbonshift.backtest.narratives.phrasings import PHRASINGS, phrased
 from carbonshift.explain.facts import FactSheet
 
-__all__ = ["KINDS", "Answer", "Lie", "Liar"]
+__all__ = ["KINDS", "Answer", "Liar", "Lie"]
 
 SHAPES: Mapping[str, Callable[[str], str]] = MappingProxyType(
     {

@@ -26,8 +26,18 @@ NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 CLOCK = re.compile(r"\d\d:\d\d")
 OTHER_DIGITS = ("\uff10", "\u0660", "\u0966", "\u06f0", "\U0001d7ce", "\u2080")
 """The zero of digits that are not ASCII; some of them a text may lose without becoming another."""
-ONES = "zero one two three four five six seven eight nine".split()
-OPPOSITE = {"rose": "fell", "fell": "rose", "up": "down", "down": "up", "above": "below", "below": "above", "at": "below"}
+BOTH = re.compile("[Pp]rice.*carbon|[Cc]arbon.*(price|missing|intensity)|consumption")
+"""Words in which one signal in the place of another would make no sense rather than a lie."""
+ONES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+OPPOSITE = {
+    "rose": "fell",
+    "fell": "rose",
+    "up": "down",
+    "down": "up",
+    "above": "below",
+    "below": "above",
+    "at": "below",
+}
 MINUTES_A_DAY = 1_440
 
 
@@ -91,7 +101,7 @@ def _coarse(number: str) -> str | None:
     value = float(number.replace(",", ""))
     digits = len(f"{value:.0f}") - 1
     coarse = round(value, -digits) if value >= 1 else round(value, 1)
-    return None if abs(coarse - value) <= 0.05 * value else f"{coarse:g}" if value < 1 else f"{coarse:,.0f}"  # noqa: PLR2004
+    return None if abs(coarse - value) <= 0.05 * value else f"{coarse:g}" if value < 1 else f"{coarse:,.0f}"
 
 
 def _swapped_digits(number: str) -> str | None:
@@ -225,7 +235,7 @@ def _words(old: str, new: str, draft: Draft) -> Iterator[False_]:
     for at, piece in enumerate(draft.pieces):
         if piece.fact is None:
             changed = re.sub(rf"\b{old}\b", new, piece.text)
-            if changed != piece.text:
+            if changed != piece.text and not BOTH.search(piece.text):
                 yield draft.instead(at, changed)
 
 
@@ -253,7 +263,7 @@ def _wrong_cause(draft: Draft) -> Iterator[False_]:
         set() if draft.sheet.state is Pulse.GREEN else {"score_low"}
     )
     told = {signal for signal in ("price", "carbon") if any(reason.startswith(signal) for reason in reasons)}
-    if scored or len(told) != 1:
+    if scored or len(told) != 1 or "signals_disagree" in reasons:
         return
     (wrong,) = {"price", "carbon"} - told
     for said in (f"The cause is the {wrong}.", f"It came because of {wrong}.", f"The {wrong} brought this about."):
@@ -270,7 +280,9 @@ def _summed(draft: Draft) -> Iterator[False_]:
         yield from _added(draft, "wrong share", f"The price moved by {share:.0f} %.", f"A move of {share:.0f} percent.")
     if fleet:
         wrong = fleet.before_w + fleet.now_w
-        yield from _added(draft, "wrong sum", f"The fleet's draw changed by {wrong:,.0f} W.", f"It shed {wrong:,.0f} W.")
+        yield from _added(
+            draft, "wrong sum", f"The fleet's draw changed by {wrong:,.0f} W.", f"It shed {wrong:,.0f} W."
+        )
         yield from _added(draft, "wrong sum", f"Together the boards draw {wrong:,.0f} W.")
 
 
@@ -359,12 +371,13 @@ LIES: Mapping[str, Way] = MappingProxyType(
         "consequence": _consequence,
         "subject": lambda draft: (
             false
-            for pair in (("price", "carbon intensity"), ("[Cc]arbon", "price"), ("score", "price"), ("fleet", "price"))
+            for pair in (("price", "carbon"), ("[Cc]arbon", "price"), ("score", "price"))
             for false in _words(*pair, draft)
         ),
         "expected as begun": lambda draft: (
             false
-            for pair in (("is expected", "began"), ("is likely", "came"), ("Expected next", "Next"), ("expects", "shows"))
+            for pair in (("is expected", "began"), ("is likely", "came"))
+            if not any(draft.facts("no_change"))
             for false in _words(*pair, draft)
         ),
         "negation": _denied,

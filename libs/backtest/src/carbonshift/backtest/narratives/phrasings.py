@@ -27,10 +27,14 @@ PHRASINGS: Mapping[str, tuple[Sentence, ...]] = MappingProxyType(
         "report": (
             ("{state} began in {region} at {since}, after {lasted} of {previous}.", "{state} began at {since}."),
             (
-                "The score {score_rose} from {score_before} to {score}, {score_to_red} the RED threshold of"
-                " {red_score}.",
-                "The score {score_rose} from {score_before} to {score}, {score_to_green} the GREEN limit of"
-                " {green_score}.",
+                (
+                    "The score {score_rose} from {score_before} to {score}, {score_to_red} the RED threshold of"
+                    " {red_score}."
+                ),
+                (
+                    "The score {score_rose} from {score_before} to {score}, {score_to_green} the GREEN limit of"
+                    " {green_score}."
+                ),
                 "The score {score_rose} from {score_before} to {score}, between {between_green} and {between_red}.",
                 "The score is {score}, between {between_green} and {between_red}.",
                 "The score is {score}.",
@@ -95,8 +99,10 @@ PHRASINGS: Mapping[str, tuple[Sentence, ...]] = MappingProxyType(
         ),
         "signals first": (
             (
-                "{state} since {since} in {region}: the price {price_rose} from {price_before} to {price} within"
-                " {price_within}, with carbon at {carbon}.",
+                (
+                    "{state} since {since} in {region}, while the price {price_rose} from {price_before} to {price}"
+                    " within {price_within}, with carbon at {carbon}."
+                ),
                 "{state} since {since} in {region}, with the price at {price} and carbon at {carbon}.",
                 "{state} since {since} in {region}, while a reading of price or carbon is {carbon_missing}.",
                 "{state} since {since} in {region}, while a reading of price or carbon is {price_missing}.",
@@ -148,16 +154,20 @@ PHRASINGS: Mapping[str, tuple[Sentence, ...]] = MappingProxyType(
                 "{region} has been {state} since {since}.",
             ),
             (
-                "Carbon {carbon_rose} from {carbon_before} to {carbon} over {carbon_within} and the price is {price},"
-                " which together give a score of {score}.",
+                (
+                    "Carbon {carbon_rose} from {carbon_before} to {carbon} over {carbon_within} and the price"
+                    " is {price}, which together give a score of {score}."
+                ),
                 "Carbon stands at {carbon} and the price at {price}, which together give a score of {score}.",
                 "Carbon stands at {carbon} and the price at {price}, and the tick is {flagged}.",
                 "The price is {price_missing}.",
                 "The carbon intensity is {carbon_missing}.",
             ),
             (
-                "The price is {price_to_optimal} the GREEN limit of {optimal_price}, carbon {carbon_to_optimal} that of"
-                " {optimal_carbon}.",
+                (
+                    "The price is {price_to_optimal} the GREEN limit of {optimal_price},"
+                    " carbon {carbon_to_optimal} that of {optimal_carbon}."
+                ),
                 "The price is {price_to_optimal} the GREEN limit of {optimal_price}.",
                 "Carbon is {carbon_to_optimal} the GREEN limit of {optimal_carbon}.",
                 "By the score RED begins at {red_score}.",
@@ -187,6 +197,8 @@ PHRASINGS: Mapping[str, tuple[Sentence, ...]] = MappingProxyType(
             (
                 "The cause is the price, which is {price_to_critical} its limit of {critical_price}.",
                 "The cause is carbon, which is {carbon_to_critical} its limit of {critical_carbon}.",
+                "The cause is the price, which is {price_to_optimal} the {optimal_price} that GREEN allows.",
+                "The cause is carbon, which is {carbon_to_optimal} the {optimal_carbon} that GREEN allows.",
                 "The cause is the score, which {score_rose} to {score} from {score_before}.",
                 "The cause is the score, now {score}.",
                 "The price is {price_missing}.",
@@ -194,8 +206,10 @@ PHRASINGS: Mapping[str, tuple[Sentence, ...]] = MappingProxyType(
                 "Both price and carbon are {flagged}.",
             ),
             (
-                "The price {price_rose} to {price}, from {price_before}, within {price_within}, and carbon"
-                " {carbon_rose} to {carbon}, from {carbon_before}, within {carbon_within}.",
+                (
+                    "The price {price_rose} to {price}, from {price_before}, within {price_within}, and carbon"
+                    " {carbon_rose} to {carbon}, from {carbon_before}, within {carbon_within}."
+                ),
                 "The price {price_rose} to {price} within {price_within}; carbon is at {carbon}.",
                 "The price is {price} and carbon is {carbon}.",
             ),
@@ -205,8 +219,10 @@ PHRASINGS: Mapping[str, tuple[Sentence, ...]] = MappingProxyType(
             ),
             ("The state changed {changes} times within the last hour.",),
             (
-                "What is expected: {coming} at {p50} (p50), with p10 at {p10}, p90 at {p90} and the price at"
-                " {price_then} then.",
+                (
+                    "What is expected: {coming} at {p50} (p50), with p10 at {p10}, p90 at {p90} and the price at"
+                    " {price_then} then."
+                ),
                 "What is expected: {coming} at {p50} (p50), with the price at {price_then} then.",
             ),
         ),

@@ -29,7 +29,6 @@ CAUSES = (
     "because of the power of the grid",
     "caused by GPUs",
     "because other regions took its energy",
-    "since the grid was trusted less",
     "because the clock changed",
     "following a change of the share of electricity",
     "because trains came",
@@ -196,12 +195,11 @@ SENTENCES: tuple[tuple[str, Callable[[FactSheet], bool]], ...] = (
     ("The price is below zero.", lambda sheet: (sheet.price.value or 0.0) > 0),
     ("The price is negative.", lambda sheet: (sheet.price.value or 0.0) > 0),
     ("The grid's electricity is unchanged.", _price_rose),
-    ("The price of the region became the average.", _always),
     ("There is no price.", lambda sheet: sheet.price.value is not None),
     ("There is no forecast.", lambda sheet: sheet.next is not None),
     ("The state is GREEN.", lambda sheet: sheet.state is not Pulse.GREEN),
-    ("RED is next.", lambda sheet: sheet.next is None or sheet.next.state is not Pulse.RED),
+    ("RED is next.", lambda sheet: sheet.next is None or Pulse.RED not in {sheet.next.state, sheet.state}),
     ("It was RED before.", lambda sheet: sheet.previous is not Pulse.RED),
-    ("The forecast sees RED.", lambda sheet: sheet.next is None or sheet.next.state is not Pulse.RED),
+    ("The forecast sees RED.", lambda sheet: sheet.next is None or Pulse.RED not in {sheet.next.state, sheet.state}),
 )
 """Of words that a narrative may use, each with when it is false."""
