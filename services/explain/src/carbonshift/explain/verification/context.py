@@ -64,6 +64,11 @@ IN_FRONT = frozenset(
     }
 )
 """What may stand between a figure and the name of its quantile."""
+THEN = frozenset(
+    {"now", "then", "so", "also", "again", "thus", "therefore", "instead", "meanwhile", "and", "but", "please"}
+)
+ORDERS = frozenset({"stop", "restart", "suspend", "halt", "switch", "put", "give", "take"})
+"""Verbs that do not go on with a sentence about one subject."""
 LEAD_WORDS, TRAIL_WORDS = 6, 6
 
 
@@ -148,6 +153,29 @@ class Context:
         part = self.parts[at - 1] if at else None
         return part is None or (isinstance(part, Mark) and part.text in CLAUSE_ENDS)
 
+    def opens(self, at: int) -> bool:
+        """Whether nothing stands before it in its clause but `now`, `then`, and the like, or a comma."""
+        start = at
+        while not self.begins_clause(start):
+            part = self.parts[start - 1]
+            if isinstance(part, Mark) and part.text == "," and start < at + 1 and self.parts[at].text in ORDERS:
+                return True
+            if not (isinstance(part, Word) and part.text in THEN):
+                return False
+            start -= 1
+        return True
+
+    def names_soon(self, at: int, named: AbstractSet[str]) -> bool:
+        """Whether one of the words, or a figure, stands among the next few of the clause."""
+        trail = self.trail(at)
+        upto = at + 1 + len(trail)
+        figure = len(trail) < TRAIL_WORDS and any(isinstance(part, Figure) for part in self.parts[upto : upto + 1])
+        return figure or bool({*trail} & named)
+
+    def follows_figure(self, at: int) -> bool:
+        """Whether it stands right behind a figure."""
+        return at > 0 and isinstance(self.parts[at - 1], Figure)
+
     def label(self, at: int) -> str | None:
         """The quantile that is named with the figure: `20:00 (p50)`, `p10 at 19:30`."""
         part = self.parts[self.labels[at]] if at in self.labels else None
@@ -155,7 +183,7 @@ class Context:
 
     def expects(self, at: int) -> bool:
         """Whether what is named at `at` is yet to come: `AMBER is expected`."""
-        return self.future or any(word in words.FUTURE for word in self.trail(at)[:4])
+        return self.future or any(word in words.FUTURE | {"next"} for word in self.trail(at)[:4])
 
     def sentence(self, at: int) -> list[str]:
         """All words before in the sentence, in their order."""

@@ -119,7 +119,11 @@ def _signal(about: About) -> Callable[[Said], Part | None]:
 
     def reading(said: Said) -> Part | None:
         roles, subjects = _value_roles(said), said.context.subjects
-        told_by_unit = said.context.future or roles <= {Role.CRITICAL, Role.OPTIMAL}
+        other = About.CARBON if about is About.PRICE else About.PRICE
+        foretold = said.context.future and not subjects & words.SIGNALS
+        listed = said.trail == ["and"] or said.lead == ["and"]  # `above the $30/MWh and 278 g/kWh that GREEN allows`
+        limit = roles <= {Role.CRITICAL, Role.OPTIMAL}
+        told_by_unit = foretold or (limit and (listed or other not in subjects))
         if subjects - {about, About.TRAINING, "jobs"} and about not in subjects and not told_by_unit:
             return None
         return Part(roles, frozenset({about}))
@@ -133,7 +137,7 @@ def _value_roles(said: Said) -> frozenset[Role]:
         return first.limit_roles
     if said.is_limit:
         return said.limit_roles
-    if said.last == "by":
+    if said.last == "by" or {*said.trail[:1]} & {"more", "less"}:
         return frozenset({Role.CHANGE})
     if said.last in {"from", "after"}:
         return frozenset({Role.NOW if said.context.future else Role.BEFORE})
@@ -178,10 +182,14 @@ def _bare(said: Said) -> Part | None:
 
 
 def _score_roles(said: Said) -> frozenset[Role]:
-    lead, trail = said.lead, said.trail
+    lead, trail = [word for word in said.lead if word not in HEDGES], said.trail
     if "hysteresis" in {*lead, *trail[:3]} or said.last == "by":
         return frozenset({Role.SLACK})
     first = said.figure_before if lead[:1] == ["and"] or lead == ["and"] else None
+    if lead[-1:] == ["between"]:
+        return frozenset({Role.GREEN})
+    if lead == ["and"] and first is not None and first.lead[-1:] == ["between"]:
+        return frozenset({Role.RED})
     if said.is_limit or (first is not None and "between" in first.lead) or {*lead[-3:]} & {"green", "red"}:
         near = {*lead[-3:], *trail[:6]}
         named = frozenset(role for word, role in (("green", Role.GREEN), ("red", Role.RED)) if word in near)
@@ -260,7 +268,7 @@ def _goes_with(said: Said, fact: Known, known: Collection[Known]) -> bool:
     if fact.role is Role.CHANGE and fact.about is not About.STATE:
         now, before = _value(known, fact.about, Role.NOW), _value(known, fact.about, Role.BEFORE)
         return now is not None and before is not None and said.moves * (now - before) > 0
-    if fact.unit is Unit.CLOCK and said.context.future:
+    if fact.unit is Unit.CLOCK:
         return fact.tomorrow == ("tomorrow" in {*said.lead[-2:], *said.trail[:1]})
     if fact.unit is Unit.BARE and fact.role in {Role.GREEN, Role.RED}:
         relation, score = said.context.relation(said.at), _value(known, About.SCORE, Role.NOW)

@@ -32,7 +32,12 @@ BEFORE_A_PAST_STATE = frozenset(
         "out",
     }
 )
-PAST = frozenset({"had", "lasted", "ended"})
+PAST = frozenset({"had", "lasted", "ended", "before", "earlier", "previously"})
+STILL = frozenset(
+    {"until", "end", "ends", "last", "lasts", "leave", "leaves", "for", "stay", "remain", "keep", "continue"}
+)
+"""What is said of a state that is expected to hold on for some time."""
+WENT = frozenset({"went", "goes", "gone", "going", "came", "comes", "moved", "moves"})
 MARKS = frozenset(".,;:()/'\"-%")
 
 
@@ -55,7 +60,7 @@ class Reader:
                 case Word():
                     yield from self._word(part, at)
                 case Mark():
-                    if part.text not in MARKS:
+                    if part.text not in MARKS or (part.text == "-" and self._context.begins_clause(at)):
                         yield f"{part.text} stands where no mark belongs"
             self._context.pass_by(at, self._vocabulary.fuels)
 
@@ -79,7 +84,7 @@ class Reader:
             yield problem
         elif text in words.STATES and not (text == "unknown" and word.shown == "unknown"):
             yield from self._state(words.STATES[text], at)
-        elif self._context.begins_clause(at) and text in words.IMPERATIVE and not self._vocabulary.to_do:
+        elif not self._vocabulary.to_do and self._instructs(text, at):
             yield f"{word.shown} ... is an instruction"
         if text not in self._vocabulary.doubts:
             yield from self._direction(text, at)
@@ -87,6 +92,31 @@ class Reader:
         yield from self._cause(text, at)
         yield from self._bound(text, at)
         yield from self._label(text, at)
+        yield from self._bare(text, at)
+
+    def _instructs(self, text: str, at: int) -> bool:
+        """Whether it tells the reader what to do."""
+        if text == "should":
+            return not self._context.subjects & words.SIGNALS
+        return text in words.IMPERATIVE and self._context.opens(at)
+
+    def _bare(self, text: str, at: int) -> Iterator[str]:
+        """Words that are true beside certain others alone."""
+        trail, lead = self._context.trail(at), self._context.lead(at)
+        so = ["change"] if self._sheet.next else ["forecast"]
+        if text == "no" and trail[:1] != so and trail[:2] != ["more", "than"]:
+            yield "no: deny nothing"
+        if text in {"throttle", "throttled"} and not (self._sheet.run or self._context.future):
+            yield f"{text}: training is paused"
+        if text == "hour" and lead[-1:] != ["last"]:
+            yield "hour: which one is not clear"
+        if text in words.ENDS and self._context.subjects & {About.TRAINING, "jobs"}:
+            yield f"{text}: training does not end"
+        if text in {"missing", "lost", "unavailable"}:
+            values = {"price": self._sheet.price.value, "carbon": self._sheet.carbon.value}
+            for subject in self._context.subjects & values.keys():
+                if values[subject] is not None and f"{subject}_missing" not in self._sheet.reasons:
+                    yield f"{text}: {subject} is known"
 
     def _state(self, said: Pulse, at: int) -> Iterator[str]:
         sheet, context = self._sheet, self._context
@@ -100,7 +130,8 @@ class Reader:
         ):
             allowed = {sheet.previous}
         elif context.expects(at):
-            allowed = {coming, sheet.state}
+            still = coming is None or {*context.lead(at), *context.trail(at)} & STILL
+            allowed = {coming, sheet.state} if still else {coming}
         else:
             allowed = {sheet.state}
         if said not in allowed:
@@ -108,9 +139,9 @@ class Reader:
 
     def _direction(self, text: str, at: int) -> Iterator[str]:
         """Whether what is said to have risen has."""
-        sign = (text in words.UP) - (text in words.DOWN)
         subjects, behind = self._context.subjects, self._context.trail(at)
-        if sign and behind[:1] != ["than"]:
+        sign = self._sign(text, at)
+        if sign:
             if not subjects:
                 yield f"{text}: what did is not named"
             for subject in subjects:
@@ -124,6 +155,17 @@ class Reader:
                 signal = {"price": self._sheet.price, "carbon": self._sheet.carbon}.get(subject)
                 if signal is None or not signal.steady:
                     yield f"{text}: {subject} is not known to have been steady"
+
+    def _sign(self, text: str, at: int) -> int:
+        """1 where it says that something rose, -1 that it fell, 0 where it does neither."""
+        context = self._context
+        behind = context.trail(at)
+        if behind[:1] == ["than"]:  # with a limit, or with what was before
+            if not {*behind[1:4]} & words.PAST or context.follows_figure(at):
+                return 0
+            return (text in {"more", "higher"}) - (text in {"less", "lower"})
+        up = text == "up" and bool(behind[:1] == ["from"] or {*context.lead(at)[-1:]} & WENT)
+        return (up or text in words.UP) - (text in words.DOWN)
 
     def _moved(self, subject: str) -> float | None:
         """By how much, with its sign; None where that is not known."""
@@ -149,6 +191,10 @@ class Reader:
             true = not sheet.run or coming is Pulse.RED or bool(jobs and fleet and fleet.paused)
         elif text in words.RUNS:
             true = sheet.run or coming in RUNNING or bool(jobs and fleet and fleet.resumed)
+            if text in words.RESUMES and sheet.run and coming not in RUNNING:
+                true = sheet.previous not in RUNNING and bool(not jobs or (fleet and fleet.resumed))
+        elif text == "back" and context.subjects & {About.TRAINING, "jobs"} and not context.future:
+            true = sheet.run
         elif text == "back" and context.future:
             states = {words.STATES.get(word) for word in (*context.sentence(at), *context.trail(at))} - {None}
             true = (not sheet.run and coming in RUNNING) or coming in states
@@ -160,8 +206,14 @@ class Reader:
     def _cause(self, text: str, at: int) -> Iterator[str]:
         """Whether what is called the cause is one."""
         causes, context = self._vocabulary.causes | self._vocabulary.fuels, self._context
-        if text in words.BECAUSE and (others := context.subjects & words.SIGNALS - causes):
+        brought = text in {"brought", "brings", "bringing"} and "about" in context.trail(at)[:3]
+        if (brought or text in words.BECAUSE) and (others := context.subjects & words.SIGNALS - causes):
             yield f"{text}: {', '.join(sorted(others))} is not the cause"
+        because = text in {"because", "due", "owing", "thanks"} or (
+            text == "by" and {*context.lead(at)[-1:]} & words.BECAUSE
+        )
+        if because and not context.names_soon(at, self._vocabulary.grounds):
+            yield f"{text}: what follows is not one of the reasons"
         subject = words.SUBJECTS.get(text)
         if self._vocabulary.causes and subject in words.SIGNALS - causes and context.called_cause(at):
             yield f"{text} is not the cause"

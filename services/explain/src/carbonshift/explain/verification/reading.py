@@ -132,7 +132,7 @@ def _price(text: str, match: re.Match[str]) -> tuple[Part, int]:
 
 def _number(text: str, match: re.Match[str]) -> tuple[Part, int]:
     start, end, minutes = match.start(), match.start(), 0
-    while span := SPAN.match(text, end):
+    while not match[0].startswith("-") and (span := SPAN.match(text, end)):
         minutes, end = minutes + int(span[1]) * MINUTES[span[2][0]], span.end()
     if end > start:
         return Figure(shown=text[start:end], unit=Unit.DURATION, value=float(minutes)), end

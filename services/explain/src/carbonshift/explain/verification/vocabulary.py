@@ -34,6 +34,7 @@ PLAIN = (
     | words.STATES.keys()
     | {"name", "forecast", "will"}
 )
+BAD = ("_critical", "_above_optimal")
 BASES = frozenset({"measured", "integrated", "estimated", "modelled", "mixed"})
 
 
@@ -62,10 +63,23 @@ class Vocabulary:
     def causes(self) -> frozenset[str]:
         """What the state was decided by: `price`, `carbon`, `score`; empty where the reasons do not tell."""
         found: set[str] = set()
+        good = self._sheet.state is not Pulse.GREEN and any(code.endswith(BAD) for code in self._sheet.reasons)
+        named = any(code.partition("_")[0] in CAUSES for code in self._sheet.reasons)
         for reason in self._sheet.reasons:
+            if (reason == "score_low" and good) or (reason == "tick_flagged" and named):
+                continue  # it speaks for GREEN, which another reason keeps off; or others say what the flags are
             signal = reason.partition("_")[0]
             found |= CAUSES.get(signal, frozenset({"price", "carbon", "score"}) if signal else frozenset())
         return frozenset(found)
+
+    @cached_property
+    def grounds(self) -> frozenset[str]:
+        """The words by which a reason can be named; those of signals are checked by themselves."""
+        signals = {word for word, subject in words.SUBJECTS.items() if subject in words.SIGNALS}
+        reasons = {word for word in words.NEEDS_REASON if self.unknown(word) is None}
+        return frozenset(
+            signals | reasons | self.fuels | (self.doubts - words.FREE) | {"signals", "readings", "signal", "reading"}
+        )
 
     @cached_property
     def to_do(self) -> bool:
@@ -115,6 +129,15 @@ def _missing(sheet: FactSheet) -> bool:
     return bool(missing) or sheet.price.value is None or sheet.carbon.value is None
 
 
+def _doubted(sheet: FactSheet) -> bool:
+    return sheet.state is Pulse.UNKNOWN
+
+
+def _throttled(sheet: FactSheet) -> bool:
+    coming = sheet.next.state if sheet.next else None
+    return Pulse.AMBER in {sheet.state, coming} or (sheet.run and sheet.state is Pulse.UNKNOWN)
+
+
 def _basis(basis: str, sheet: FactSheet) -> bool:
     return sheet.fleet is not None and sheet.fleet.basis == basis
 
@@ -128,6 +151,10 @@ GATES: Mapping[str, Callable[[FactSheet], bool]] = MappingProxyType(
         **dict.fromkeys(words.TO_DO, _to_do),
         **dict.fromkeys(("missing", "lost", "unavailable"), _missing),
         "no": _no_change_or_no_forecast,
+        **dict.fromkeys(("trust", "trusted"), _doubted),
+        **dict.fromkeys(("throttle", "throttled"), _throttled),
+        **dict.fromkeys(("share", "supply"), lambda sheet: bool(sheet.fuels)),
+        "hour": lambda sheet: sheet.changes_last_hour is not None,
         "tomorrow": _tomorrow,
         "first": lambda sheet: sheet.previous is None,
         "average": lambda sheet: sheet.carbon_basis is CarbonBasis.AVERAGE,

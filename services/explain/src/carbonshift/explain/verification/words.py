@@ -13,6 +13,7 @@ __all__ = [
     "BECAUSE",
     "BELOW",
     "DOWN",
+    "ENDS",
     "FREE",
     "FUTURE",
     "IMPERATIVE",
@@ -20,6 +21,7 @@ __all__ = [
     "NEEDS_FLEET",
     "NEEDS_REASON",
     "PAST",
+    "RESUMES",
     "RUNS",
     "SIGNALS",
     "STATES",
@@ -38,23 +40,21 @@ def _words(text: str) -> frozenset[str]:
 FREE = _words(
     "a about after again against allow allowed allowing allows almost also an and approximately are around as at "
     "back be became become becomes been before began begin begins being between board board's both bringing brings "
-    "brought but by came can cap capped capping caps change changed changes changing clock closing co2 combination "
-    "combined come comes coming day days drew due during each earlier earliest early electricity end ended ending "
-    "ends energy entered enters far follow followed following follows for former from further give given gives "
-    "giving go goes going gone gpu gpus grid grid's had hand handed has have having helping hence hour hour's hours "
-    "in inside instead interval into is it its joint keep keeping keeps kept kwh last lasted lasting lasts late "
-    "later latest latter leave leaves leaving left less let lets letting level levels lie lies limited local made "
-    "make makes mark may means meanwhile meet meeting meets met middle minute minutes moment moments more move "
-    "moved moves moving mwh near nearly next now of on one's or other out over part per period permits place point "
-    "points power previous previously put puts range reach reached reaches reaching reading readings reason reasons "
-    "reference region region's remaining result resulting results return returned returning returns roughly safe "
-    "second sees sending sends sent set share sheet shifted shifts show showing shown shows side sign signal "
-    "signals since sits situation situations so some somewhere spell stand stands start started starting starts "
-    "state state's still story stretch such supply switch switched switches take taken takes taking than that the "
-    "their them then there thereby therefore these they this those throttle throttled through thus time times to "
-    "together too took toward towards train trains trust trusted turn turned turns until up usd utc value values "
-    "was watt wattage watts we weighed weighs weight went were what when where which while who whole whose will "
-    "with within would yet"
+    "brought but by came can cap capped capping caps change changed changes changing closing combination combined "
+    "come comes coming drew due during each earlier earliest early end ended ending ends entered enters far follow "
+    "followed following follows for former from further give given gives giving go goes going gone gpu gpus grid "
+    "grid's had hand handed has have having helping hence in inside instead interval into is it its joint keep "
+    "keeping keeps kept kwh last lasted lasting lasts late later latest latter leave leaves leaving left less let "
+    "lets letting level levels lie lies limited local made make makes mark may means meanwhile meet meeting meets "
+    "met middle more move moved moves moving mwh near nearly next now of on one's or other out over part per period "
+    "permits place point points power previous previously put puts range reach reached reaches reaching reading "
+    "readings reason reasons reference region region's remaining result resulting results return returned returning "
+    "returns roughly safe sees sending sends sent set sheet shifted shifts show showing shown shows side sign "
+    "signal signals since sits situation situations so some somewhere spell stand stands start started starting "
+    "starts state state's still stretch such switch switched switches take taken takes taking than that the their "
+    "them then there thereby therefore these they this those through thus time times to together too took toward "
+    "towards turn turned turns until up usd utc value values was watt wattage watts we weighed weighs weight went "
+    "were what when where which while who whole whose will with within would yet"
 )
 UP = _words(
     "rose rise rises rising risen climbed climb climbs climbing jumped jump jumps jumping spiked spike spikes "
@@ -66,14 +66,14 @@ DOWN = _words(
     "eases easing decreased decrease decreases decreasing slid sliding sank sinking lower lowered down plunged "
     "plunging retreated retreating dipped dipping cooled cooling tumbled tumbling shed sheds shedding"
 )
-STEADY = _words("stayed stay stays staying steady unchanged stable constant remained remain remains remaining")
+STEADY = _words("stayed stay stays staying steady remained remain remains remaining")
 ABOVE = _words("above over exceeded exceeds exceeding exceed beyond past topped topping crossed crossing surpassed")
 BELOW = _words("below under beneath")
 LIMITS = _words("limit limits limit's threshold thresholds ceiling bound")
 PAST = _words("was were had before earlier previously")
 FUTURE = _words(
-    "expected expect expects expecting forecast forecasts forecasted likely should anticipated anticipate projected "
-    "outlook will"
+    "expected expect expects expecting forecast forecasts forecasted likely anticipated anticipate projected outlook "
+    "should will"
 )
 BECAUSE = _words("because cause caused causes due driven drove drive drives driving owing triggered trigger triggers")
 BECAUSE |= _words("thanks pushed pushes pushing forced forces forcing pulled reason sent")
@@ -83,8 +83,10 @@ STOPS = _words(
 )
 RUNS = _words(
     "resumed resume resumes resuming runs run running continues continue continued continuing restarted restart "
-    "restarts proceeds proceed"
+    "restarts proceeds proceed train"
 )
+RESUMES = _words("resumed resume resumes resuming restarted restart restarts")
+ENDS = _words("end ended ending ends")
 STATES: Mapping[str, Pulse] = MappingProxyType({pulse.value.lower(): pulse for pulse in Pulse})
 SUBJECTS: Mapping[str, str] = MappingProxyType(
     {
