@@ -113,6 +113,8 @@ class Context:
             if isinstance(part, Figure):
                 places = (self._label_in_front(at), self._label_behind(at))
                 free = [place for place in places if place is not None and place not in found.values()]
+                if part.unit is not Unit.CLOCK:  # of other figures only p50 is told
+                    free = [place for place in free if self.parts[place] == Word(text=Role.P50, shown=Role.P50)]
                 if free:
                     found[at] = min(free, key=lambda place: abs(place - at))
         return found
@@ -155,10 +157,10 @@ class Context:
 
     def opens(self, at: int) -> bool:
         """Whether nothing stands before it in its clause but `now`, `then`, and the like, or a comma."""
-        start = at
+        start, orders = at, self.parts[at]
         while not self.begins_clause(start):
             part = self.parts[start - 1]
-            if isinstance(part, Mark) and part.text == "," and start < at + 1 and self.parts[at].text in ORDERS:
+            if isinstance(part, Mark) and part.text == "," and isinstance(orders, Word) and orders.text in ORDERS:
                 return True
             if not (isinstance(part, Word) and part.text in THEN):
                 return False

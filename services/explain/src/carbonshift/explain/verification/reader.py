@@ -192,7 +192,7 @@ class Reader:
         elif text in words.RUNS:
             true = sheet.run or coming in RUNNING or bool(jobs and fleet and fleet.resumed)
             if text in words.RESUMES and sheet.run and coming not in RUNNING:
-                true = sheet.previous not in RUNNING and bool(not jobs or (fleet and fleet.resumed))
+                true = bool(fleet and fleet.resumed) if jobs else sheet.previous not in RUNNING
         elif text == "back" and context.subjects & {About.TRAINING, "jobs"} and not context.future:
             true = sheet.run
         elif text == "back" and context.future:
