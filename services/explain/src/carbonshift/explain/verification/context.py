@@ -38,6 +38,8 @@ BEHIND = frozenset(
         "carbon",
         "follow",
         "they",
+        "forecast",
+        "outlook",
     }
 )
 IN_FRONT = frozenset(
@@ -61,6 +63,9 @@ IN_FRONT = frozenset(
         "of",
         "be",
         "would",
+        "forecast",
+        "outlook",
+        "putting",
     }
 )
 """What may stand between a figure and the name of its quantile."""

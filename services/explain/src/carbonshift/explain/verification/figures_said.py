@@ -151,7 +151,7 @@ def _power(said: Said) -> Part | None:
         return Part(frozenset({Role.NOW}), frozenset({About.TOKENS}))
     if subjects - {About.FLEET, "jobs", About.TRAINING}:
         return None
-    if said.last == "by" or near & {"shed", "sheds", "shedding"} or said.compares:
+    if said.last in {"by", "up", "down"} or near & {"shed", "sheds", "shedding"} or said.compares:
         return Part(frozenset({Role.CHANGE}), frozenset({About.FLEET}))
     if said.last in {"from", "after", "drew", "instead"} or PAST & near or said.lead[-2:] == ["instead", "of"]:
         return Part(frozenset({Role.BEFORE}), frozenset({About.FLEET}))
@@ -172,7 +172,7 @@ def _percent(said: Said) -> Part | None:
 
 def _bare(said: Said) -> Part | None:
     trail, near = said.trail, {*said.lead[-3:], *said.trail[:3]}
-    if trail[:1] in (["job"], ["jobs"]):
+    if {"job", "jobs"} & {*trail[:2]}:
         doing = [about for about, so in ((About.PAUSED, words.STOPS), (About.RESUMED, words.RUNS)) if near & so]
         return Part(frozenset({Role.NOW}), frozenset(doing[:1])) if doing else None
     if trail[:1] in (["token"], ["tokens"]):
@@ -188,6 +188,8 @@ def _score_roles(said: Said) -> frozenset[Role]:
     if "hysteresis" in {*lead, *trail[:3]} or said.last == "by":
         return frozenset({Role.SLACK})
     first = said.figure_before if lead[:1] == ["and"] or lead == ["and"] else None
+    if lead[-2:] == ["up", "to"] and "green" in lead:  # `GREEN goes up to 0.35`
+        return frozenset({Role.GREEN})
     if lead[-1:] == ["between"]:
         return frozenset({Role.GREEN})
     if lead == ["and"] and first is not None and first.lead[-1:] == ["between"]:

@@ -108,7 +108,7 @@ class Reader:
             yield "no: deny nothing"
         if text in {"throttle", "throttled"} and not (self._sheet.run or self._context.future):
             yield f"{text}: training is paused"
-        if text == "hour" and lead[-1:] != ["last"]:
+        if text == "hour" and lead[-1:] not in (["last"], ["past"]):
             yield "hour: which one is not clear"
         if text in words.ENDS and self._context.subjects & {About.TRAINING, "jobs"}:
             yield f"{text}: training does not end"

@@ -160,6 +160,7 @@ GATES: Mapping[str, Callable[[FactSheet], bool]] = MappingProxyType(
         "average": lambda sheet: sheet.carbon_basis is CarbonBasis.AVERAGE,
         "marginal": lambda sheet: sheet.carbon_basis is CarbonBasis.MARGINAL,
         "full": lambda sheet: sheet.state is Pulse.GREEN and sheet.run,
+        "low": lambda sheet: (sheet.score or 1.0) <= sheet.limits.get("green_score", 0.0),
         "negative": lambda sheet: (sheet.price.value or 0.0) < 0,
     }
 )
