@@ -155,10 +155,10 @@ class Context:
 
     def opens(self, at: int) -> bool:
         """Whether nothing stands before it in its clause but `now`, `then`, and the like, or a comma."""
-        start = at
+        start, order = at, self.parts[at]
         while not self.begins_clause(start):
             part = self.parts[start - 1]
-            if isinstance(part, Mark) and part.text == "," and start < at + 1 and self.parts[at].text in ORDERS:
+            if isinstance(part, Mark) and part.text == "," and isinstance(order, Word) and order.text in ORDERS:
                 return True
             if not (isinstance(part, Word) and part.text in THEN):
                 return False

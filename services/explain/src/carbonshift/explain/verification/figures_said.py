@@ -155,8 +155,10 @@ def _power(said: Said) -> Part | None:
         return Part(frozenset({Role.CHANGE}), frozenset({About.FLEET}))
     if said.last in {"from", "after", "drew", "instead"} or PAST & near or said.lead[-2:] == ["instead", "of"]:
         return Part(frozenset({Role.BEFORE}), frozenset({About.FLEET}))
-    fleet = About.FLEET in subjects
-    return Part(frozenset({Role.NOW}), frozenset({About.FLEET} if fleet else {About.TRAINING, About.FLEET}))
+    if About.FLEET in subjects:
+        return Part(frozenset({Role.NOW}), frozenset({About.FLEET}))
+    limit = subjects == {About.TRAINING} or said.lead[-2:] == ["up", "to"] or near & {"limit", "cap", "capped"}
+    return Part(frozenset({Role.NOW}), frozenset({About.TRAINING} if limit else {About.TRAINING, About.FLEET}))
 
 
 def _percent(said: Said) -> Part | None:
