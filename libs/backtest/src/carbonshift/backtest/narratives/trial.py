@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def told_falsely(
     for at, share in enumerate(shares):
         name = f"stand-in, {100 * share:g} % false"
         narratives, writer, lies = _with_liar(
-            cases, settings, Liar(share, seed), lambda done, at=at, name=name: progress(name, (at + done) / len(shares))
+            cases, settings, Liar(share, seed), partial(_part_of, progress, name, at, len(shares))
         )
         rows.append(_row(name, writer, narratives) | {"false": len(lies.published)})
         tally.tried += lies.tried
@@ -107,6 +108,10 @@ def asked(cases: Sequence[Case], settings: ExplainSettings, seed: int, progress:
         "published_lies": [],
         "narratives": _shown(TEMPLATE, cases, by_template, seed) + _shown(writer.name, cases, narratives, seed + 1),
     }
+
+
+def _part_of(progress: Progress, name: str, at: int, parts: int, done: float) -> None:
+    progress(name, (at + done) / parts)
 
 
 def can_ask(settings: ExplainSettings) -> None:
