@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)")
 MANIFESTS := constraints.txt dev.txt workspace.txt $(wildcard libs/*/pyproject.toml services/*/pyproject.toml cli/pyproject.toml)
 
-.PHONY: demo test test-gpu lint bench soak docs savings forecasts clean
+.PHONY: demo test test-gpu lint bench soak docs savings forecasts narratives clean
 
 demo: $(STAMP)
 	$(BIN)/carbonshift demo
@@ -61,6 +61,12 @@ forecasts: $(STAMP)
 	mkdir -p build
 	$(BIN)/carbonshift forecast evaluate fr_2018_hourly de_2018_15min --models all --slow-every 35 --json build/forecast.json
 	$(BIN)/python -m carbonshift.backtest.forecasts.page build/forecast.json $(RESULTS) --plot docs/forecast-reliability.svg > docs/forecast.md
+
+# transitions of the bundled recordings told while a model lies, and the results of others: make narratives RESULTS="a.json"
+narratives: $(STAMP)
+	mkdir -p build
+	$(BIN)/carbonshift explain evaluate fr_2018_hourly de_2018_15min --json build/narratives.json
+	$(BIN)/python -m carbonshift.backtest.narratives.page build/narratives.json $(RESULTS) > docs/narratives.md
 
 # the CPU build of torch where the package index offers it as a local file; else what the index gives
 $(STAMP): $(MANIFESTS)

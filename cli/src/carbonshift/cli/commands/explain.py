@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
@@ -17,17 +17,27 @@ from nats.js import JetStreamContext
 from rich.console import Console
 from rich.text import Text
 
-from carbonshift.cli.options import WaitFlag, console, reached_broker, to_moment
+from carbonshift.backtest.narratives.cases import Case, cases_of
+from carbonshift.backtest.narratives.expected_times import expected_times
+from carbonshift.backtest.narratives.trial import asked, can_ask, told_falsely
+from carbonshift.backtest.recorded import recorded
+from carbonshift.cli.commands.replay import report_skipped
+from carbonshift.cli.narratives_table import narratives_tables
+from carbonshift.cli.options import SkipBad, TapeArgument, WaitFlag, console, reached_broker, to_moment
 from carbonshift.cli.progress_bar import progress_bar
 from carbonshift.cli.written import can_write, write_json
 from carbonshift.common.client import bare_client
 from carbonshift.common.errors import BrokerUnreachableError, InputError
 from carbonshift.common.events import Digest
+from carbonshift.common.tape import open_tape
+from carbonshift.decide.settings import DecideSettings
 from carbonshift.explain.digest.gather import Run, gather, regions_of, runs_of
 from carbonshift.explain.digest.heard import Heard
 from carbonshift.explain.digest.span import YEARS, Span, day_of, last_day
 from carbonshift.explain.digest.told import digest_of
 from carbonshift.explain.settings import ExplainSettings
+from carbonshift.forecast.settings import ForecastSettings
+from carbonshift.ingest.bundled import find_tape
 
 __all__ = ["app"]
 
@@ -78,6 +88,68 @@ def explain(
         }
         write_json(json_path, document)
         console.print(f"data: {json_path}", soft_wrap=True, markup=False)
+
+
+@app.command()
+def evaluate(
+    tapes: Annotated[list[Path], TapeArgument.__metadata__[0]],
+    *,
+    count: Annotated[int, typer.Option(min=1, max=10_000, help="Transitions of each tape, drawn at random.")] = 70,
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
+    corrupt: Annotated[
+        str, typer.Option(metavar="A,B", help="Shares of false answers of the stand-in, in percent.")
+    ] = "0,30,100",
+    ask: Annotated[
+        bool,
+        typer.Option(
+            "--ask", help="Ask Claude in the stand-in's place: for money and within its budget, or recorded answers."
+        ),
+    ] = False,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write every figure, and twenty narratives.")] = None,
+    skip_bad: SkipBad = False,
+) -> None:
+    """Tell transitions of recorded grids by a stand-in for Claude that lies, and count what is published of it."""
+    settings, decide, forecast = ExplainSettings.load(), DecideSettings.load(), ForecastSettings.load()
+    shares = _shares(corrupt)
+    if ask:
+        can_ask(settings)
+    opened = [open_tape(find_tape(tape), skip_bad=skip_bad) for tape in tapes]
+    if json_path:
+        can_write("--json", json_path, {tape.path.resolve() for tape in opened})
+    cases: list[Case] = []
+    sections: list[dict[str, Any]] = []
+    for tape in opened:
+        report_skipped(tape)
+        with progress_bar(tape.path.name) as progress:
+            progress("forecasting", 0.0)
+            drawn = cases_of(recorded(tape), decide, forecast, count, seed)
+        if not drawn:
+            raise InputError(f"{tape.path}: its state never changes after two weeks", "give a longer tape")
+        cases += drawn
+        sections.append({"tape": drawn[0].tape, "transitions": len(drawn), "expected_times": expected_times(drawn)})
+    with progress_bar("telling") as progress:
+        told = asked(cases, settings, seed, progress) if ask else told_falsely(cases, settings, shares, seed, progress)
+    document = {
+        "command": shlex.join(("carbonshift", *sys.argv[1:])),
+        "version": version("carbonshift-backtest"),
+        "tapes": sections,
+        **told,
+    }
+    if json_path:
+        write_json(json_path, document)
+        console.print(f"data: {json_path}", soft_wrap=True, markup=False)
+    Console(highlight=False).print(narratives_tables(document))
+
+
+def _shares(text: str) -> list[float]:
+    """Of percents with commas. Raises: InputError"""
+    try:
+        percents = [float(one) for one in text.split(",")]
+    except ValueError:
+        percents = []
+    if not percents or not all(0 <= percent <= 100 for percent in percents):  # noqa: PLR2004  so too nan
+        raise InputError(f"--corrupt {text!r} is no list of percents", "write it like 0,30,100")
+    return [percent / 100 for percent in dict.fromkeys(percents)]
 
 
 def _span(start_text: str | None, end_text: str | None, zone: str) -> Span | None:

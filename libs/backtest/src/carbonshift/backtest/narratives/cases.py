@@ -1,10 +1,11 @@
 """The fact sheets of transitions drawn from a tape, as explain would draw them up. Pure but for reading the tape."""
 
+import itertools
 import random
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from carbonshift.backtest.recorded import Recorded
@@ -15,7 +16,7 @@ from carbonshift.common.power_curve import RESNET18_V100
 from carbonshift.decide.machine import RegionMemory, step
 from carbonshift.decide.regional import Regional
 from carbonshift.decide.settings import DecideSettings
-from carbonshift.explain.expected import expected_change
+from carbonshift.explain.expected import Expected, expected_change
 from carbonshift.explain.facts import FactSheet, Surroundings, fact_sheet
 from carbonshift.explain.fleet import FleetAnswer
 from carbonshift.forecast.errors import NoSignalError
@@ -40,6 +41,10 @@ class Case:
     tape: str
     transition: GridTransition
     sheet: FactSheet
+    expected: Expected | None
+    changed_at: datetime | None
+    """When the state did change next; None where the tape ends before."""
+    became: Pulse | None
 
 
 def cases_of(
@@ -54,14 +59,19 @@ def cases_of(
     drawn = {transitions[at][0]: transitions[at][1:] for at in chosen}
     forecasts = _forecasts(heard, frozenset(drawn), forecast)
     zone = ZoneInfo(recording.tape.sidecar.time_zone)
+    after = {index: following for (index, *_), (_, following, _) in itertools.pairwise(transitions) if index in drawn}
+    expected = {index: expected_change(drawn[index][0], forecasts.get(index)) for index in drawn}
     return [
         Case(
             tape=recording.name,
             transition=transition,
+            expected=expected[index],
+            changed_at=after[index].state.since if index in after else None,
+            became=after[index].state.state if index in after else None,
             sheet=fact_sheet(
                 transition,
                 Surroundings(
-                    expected=expected_change(transition, forecasts.get(index)),
+                    expected=expected[index],
                     fleet=_fleet(transition),
                     changes_last_hour=changes,
                 ),

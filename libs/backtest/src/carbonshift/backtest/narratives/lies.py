@@ -20,7 +20,7 @@ from carbonshift.backtest.narratives.said_falsely import (
 from carbonshift.common.events import Pulse
 from carbonshift.explain.facts import FactSheet
 
-__all__ = ["LIES", "Draft", "False_"]
+__all__ = ["LIES", "Draft", "Falsehood"]
 
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 CLOCK = re.compile(r"\d\d:\d\d")
@@ -59,25 +59,25 @@ class Draft:
             if piece.fact and (not names or piece.fact in names):
                 yield at, piece
 
-    def instead(self, at: int, text: str) -> "False_":
+    def instead(self, at: int, text: str) -> "Falsehood":
         """With another text in the place of that piece."""
         piece = self.pieces[at]
         told = text_of_pieces((*self.pieces[:at], Piece(text=text), *self.pieces[at + 1 :]))
-        return False_(falsified=f"{piece.fact or 'words'}: {piece.text} became {text}", text=told)
+        return Falsehood(falsified=f"{piece.fact or 'words'}: {piece.text} became {text}", text=told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class False_:  # noqa: N801
+class Falsehood:
     """A text, and what is false in it."""
 
     falsified: str
     text: str
 
 
-Way = Callable[[Draft], Iterator[False_]]
+Way = Callable[[Draft], Iterator[Falsehood]]
 
 
-def _numbers(change: Callable[[str], str | None], draft: Draft) -> Iterator[False_]:
+def _numbers(change: Callable[[str], str | None], draft: Draft) -> Iterator[Falsehood]:
     """Every number of a fact, changed."""
     for at, piece in draft.facts():
         match = NUMBER.search(piece.text)
@@ -133,21 +133,21 @@ def _round_words(number: str) -> str | None:
     return f"{ONES[int(number[0]) % 9 + 1]} hundred" if len(number) == 3 and number.isdigit() else None  # noqa: PLR2004
 
 
-def _signs(draft: Draft) -> Iterator[False_]:
+def _signs(draft: Draft) -> Iterator[Falsehood]:
     for at, piece in draft.facts():
         if NUMBER.match(piece.text.lstrip("-$")) and re.search("[1-9]", piece.text) and not CLOCK.match(piece.text):
             yield draft.instead(at, piece.text[1:] if piece.text.startswith("-") else f"-{piece.text}")
 
 
-def _other_digits(draft: Draft) -> Iterator[False_]:
+def _other_digits(draft: Draft) -> Iterator[Falsehood]:
     """Of a number that is false as well."""
     for false in _numbers(_last_digit, draft):
         for zero in OTHER_DIGITS:
             digits = str.maketrans({str(digit): chr(ord(zero) + digit) for digit in range(10)})
-            yield False_(falsified=f"{false.falsified}, in digits from {zero}", text=false.text.translate(digits))
+            yield Falsehood(falsified=f"{false.falsified}, in digits from {zero}", text=false.text.translate(digits))
 
 
-def _hedged(hedge: str, draft: Draft) -> Iterator[False_]:
+def _hedged(hedge: str, draft: Draft) -> Iterator[Falsehood]:
     """A tenth off, and called rough."""
     for at, piece in draft.facts():
         match = NUMBER.search(piece.text)
@@ -157,17 +157,17 @@ def _hedged(hedge: str, draft: Draft) -> Iterator[False_]:
                 yield draft.instead(at, f"{hedge} {piece.text[: match.start()]}{off}{piece.text[match.end() :]}")
 
 
-def _swapped(first: str, second: str, draft: Draft) -> Iterator[False_]:
+def _swapped(first: str, second: str, draft: Draft) -> Iterator[Falsehood]:
     """Two facts, each where the other should stand."""
     for at, one in draft.facts(first):
         for to, other in draft.facts(second):
             if one.text != other.text:
                 pieces = [*draft.pieces]
                 pieces[at], pieces[to] = other, one
-                yield False_(falsified=f"{first} and {second} swapped", text=text_of_pieces(pieces))
+                yield Falsehood(falsified=f"{first} and {second} swapped", text=text_of_pieces(pieces))
 
 
-def _taken(name: str, source: str, draft: Draft) -> Iterator[False_]:
+def _taken(name: str, source: str, draft: Draft) -> Iterator[Falsehood]:
     """One fact where another should stand, which may not be told at all."""
     told = {piece.fact: piece.text for piece in draft.pieces}
     for at, piece in draft.facts(name):
@@ -175,7 +175,7 @@ def _taken(name: str, source: str, draft: Draft) -> Iterator[False_]:
             yield draft.instead(at, told[source])
 
 
-def _units(draft: Draft) -> Iterator[False_]:
+def _units(draft: Draft) -> Iterator[Falsehood]:
     for at, piece in draft.facts():
         for old, new in UNITS:
             if re.search(rf"(?<![A-Za-z]){re.escape(old)}(?![A-Za-z/])", piece.text):
@@ -189,7 +189,7 @@ UNITS = (
 )  # fmt: skip
 
 
-def _dropped_units(draft: Draft) -> Iterator[False_]:
+def _dropped_units(draft: Draft) -> Iterator[Falsehood]:
     """Of one signal the unit of another."""
     for at, piece in draft.facts("price", "price_before", "price_then", "optimal_price", "critical_price"):
         yield draft.instead(at, piece.text.replace("$", "").replace("/MWh", " g/kWh"))
@@ -197,40 +197,40 @@ def _dropped_units(draft: Draft) -> Iterator[False_]:
         yield draft.instead(at, "$" + piece.text.replace(" g/kWh", "/MWh"))
 
 
-def _times(minutes: int, draft: Draft) -> Iterator[False_]:
+def _times(minutes: int, draft: Draft) -> Iterator[Falsehood]:
     for at, piece in draft.facts():
         if match := CLOCK.match(piece.text):
             hour, minute = divmod((int(match[0][:2]) * 60 + int(match[0][3:]) + minutes) % MINUTES_A_DAY, 60)
             yield draft.instead(at, f"{hour:02}:{minute:02}{piece.text[match.end() :]}")
 
 
-def _days(draft: Draft) -> Iterator[False_]:
+def _days(draft: Draft) -> Iterator[Falsehood]:
     for at, piece in draft.facts("p50", "p10", "p90", "since"):
         day = " tomorrow"
         yield draft.instead(at, piece.text.removesuffix(day) if piece.text.endswith(day) else f"{piece.text}{day}")
 
 
-def _states(name: str, draft: Draft) -> Iterator[False_]:
+def _states(name: str, draft: Draft) -> Iterator[Falsehood]:
     for at, piece in draft.facts(name):
         yield from (draft.instead(at, state.value) for state in Pulse if state.value != piece.text)
 
 
-def _opposite(ending: str, draft: Draft) -> Iterator[False_]:
+def _opposite(ending: str, draft: Draft) -> Iterator[Falsehood]:
     for at, piece in draft.facts():
         if piece.fact and re.search(ending, piece.fact) and piece.text in OPPOSITE:
             yield draft.instead(at, OPPOSITE[piece.text])
 
 
-def _consequence(draft: Draft) -> Iterator[False_]:
+def _consequence(draft: Draft) -> Iterator[Falsehood]:
     for at, _ in draft.facts("runs"):
         yield from (draft.instead(at, said) for said in ("is paused", "stopped", "waits", "halts"))
     for at, _ in draft.facts("paused"):
         yield from (draft.instead(at, said) for said in ("running", "resumed", "continuing", "back"))
     sentence = "Training is paused." if draft.sheet.run else "Training runs."
-    yield False_(falsified="a sentence on training", text=f"{draft.text} {sentence}")
+    yield Falsehood(falsified="a sentence on training", text=f"{draft.text} {sentence}")
 
 
-def _words(old: str, new: str, draft: Draft) -> Iterator[False_]:
+def _words(old: str, new: str, draft: Draft) -> Iterator[Falsehood]:
     """The words between the facts, one by another."""
     for at, piece in enumerate(draft.pieces):
         if piece.fact is None:
@@ -239,24 +239,24 @@ def _words(old: str, new: str, draft: Draft) -> Iterator[False_]:
                 yield draft.instead(at, changed)
 
 
-def _denied(draft: Draft) -> Iterator[False_]:
+def _denied(draft: Draft) -> Iterator[Falsehood]:
     for denial in ("not", "never", "no longer", "hardly"):
         for verb in ("is", "runs", "rose", "fell", "began", "draws", "resumed", "paused"):
             if re.search(rf"\b{verb}\b", draft.text):
                 text = re.sub(rf"\b{verb}\b", f"{verb} {denial}", draft.text, count=1)
-                yield False_(falsified=f"{verb} {denial}", text=text)
-    yield False_(falsified="all of it", text=f"It is not so that {draft.text}")
+                yield Falsehood(falsified=f"{verb} {denial}", text=text)
+    yield Falsehood(falsified="all of it", text=f"It is not so that {draft.text}")
 
 
-def _caused(draft: Draft) -> Iterator[False_]:
+def _caused(draft: Draft) -> Iterator[Falsehood]:
     for cause in CAUSES:
-        yield False_(falsified=f"cause: {cause}", text=f"{draft.text.removesuffix('.')}, {cause}.")
+        yield Falsehood(falsified=f"cause: {cause}", text=f"{draft.text.removesuffix('.')}, {cause}.")
         head, stop, tail = draft.text.partition(". ")
         if stop:
-            yield False_(falsified=f"cause: {cause}", text=f"{head}, {cause}. {tail}")
+            yield Falsehood(falsified=f"cause: {cause}", text=f"{head}, {cause}. {tail}")
 
 
-def _wrong_cause(draft: Draft) -> Iterator[False_]:
+def _wrong_cause(draft: Draft) -> Iterator[Falsehood]:
     """A signal that decided nothing, where the reasons name the other one alone."""
     reasons = {*draft.sheet.reasons}
     scored = {reason for reason in reasons if reason.startswith("score_")} - (
@@ -267,10 +267,10 @@ def _wrong_cause(draft: Draft) -> Iterator[False_]:
         return
     (wrong,) = {"price", "carbon"} - told
     for said in (f"The cause is the {wrong}.", f"It came because of {wrong}.", f"The {wrong} brought this about."):
-        yield False_(falsified=f"{wrong} as the cause", text=f"{draft.text} {said}")
+        yield Falsehood(falsified=f"{wrong} as the cause", text=f"{draft.text} {said}")
 
 
-def _summed(draft: Draft) -> Iterator[False_]:
+def _summed(draft: Draft) -> Iterator[Falsehood]:
     """A difference or a sum that is none."""
     price, fleet = draft.sheet.price, draft.sheet.fleet
     if price.value is not None and price.before is not None:
@@ -286,33 +286,33 @@ def _summed(draft: Draft) -> Iterator[False_]:
         yield from _added(draft, "wrong sum", f"Together the boards draw {wrong:,.0f} W.")
 
 
-def _added(draft: Draft, falsified: str, *sentences: str) -> Iterator[False_]:
+def _added(draft: Draft, falsified: str, *sentences: str) -> Iterator[Falsehood]:
     for sentence in sentences:
-        yield False_(falsified=f"{falsified}: {sentence}", text=f"{draft.text} {sentence}")
+        yield Falsehood(falsified=f"{falsified}: {sentence}", text=f"{draft.text} {sentence}")
 
 
-def _all_of(falsified: str, sentences: tuple[str, ...], draft: Draft) -> Iterator[False_]:
+def _all_of(falsified: str, sentences: tuple[str, ...], draft: Draft) -> Iterator[Falsehood]:
     """Each sentence, before the text and behind it."""
     yield from _added(draft, falsified, *sentences)
-    yield from (False_(falsified=f"{falsified}: {one}", text=f"{one} {draft.text}") for one in sentences)
+    yield from (Falsehood(falsified=f"{falsified}: {one}", text=f"{one} {draft.text}") for one in sentences)
 
 
-def _sentences(draft: Draft) -> Iterator[False_]:
+def _sentences(draft: Draft) -> Iterator[Falsehood]:
     """Of known words alone."""
     for sentence, is_false in SENTENCES:
         if is_false(draft.sheet):
             yield from _added(draft, "sentence", sentence)
 
 
-def _wrapped(wrappings: Mapping[str, Callable[[str], str]], draft: Draft) -> Iterator[False_]:
+def _wrapped(wrappings: Mapping[str, Callable[[str], str]], draft: Draft) -> Iterator[Falsehood]:
     for name, wrap in wrappings.items():
-        yield False_(falsified=name, text=wrap(draft.text))
+        yield Falsehood(falsified=name, text=wrap(draft.text))
 
 
-def _foreign(draft: Draft) -> Iterator[False_]:
+def _foreign(draft: Draft) -> Iterator[Falsehood]:
     del draft
     for text in FOREIGN_TEXTS:
-        yield False_(falsified="another text altogether", text=text)
+        yield Falsehood(falsified="another text altogether", text=text)
 
 
 LIES: Mapping[str, Way] = MappingProxyType(

@@ -162,10 +162,10 @@ class Context:
 
     def opens(self, at: int) -> bool:
         """Whether nothing stands before it in its clause but `now`, `then`, and the like, or a comma."""
-        start, orders = at, self.parts[at]
+        start, order = at, self.parts[at]
         while not self.begins_clause(start):
             part = self.parts[start - 1]
-            if isinstance(part, Mark) and part.text == "," and isinstance(orders, Word) and orders.text in ORDERS:
+            if isinstance(part, Mark) and part.text == "," and isinstance(order, Word) and order.text in ORDERS:
                 return True
             if not (isinstance(part, Word) and part.text in THEN):
                 return False

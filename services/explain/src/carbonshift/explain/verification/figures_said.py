@@ -157,8 +157,8 @@ def _power(said: Said) -> Part | None:
         return Part(frozenset({Role.BEFORE}), frozenset({About.FLEET}))
     if About.FLEET in subjects:
         return Part(frozenset({Role.NOW}), frozenset({About.FLEET}))
-    either = "jobs" in subjects  # `8 jobs resumed at 175 W`, `8 jobs wait, which takes 891 W`
-    return Part(frozenset({Role.NOW}), frozenset({About.TRAINING, About.FLEET} if either else {About.TRAINING}))
+    limit = "jobs" not in subjects or said.lead[-2:] == ["up", "to"] or near & {"limit", "cap", "capped"}
+    return Part(frozenset({Role.NOW}), frozenset({About.TRAINING} if limit else {About.TRAINING, About.FLEET}))
 
 
 def _percent(said: Said) -> Part | None:

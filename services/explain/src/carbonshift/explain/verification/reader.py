@@ -110,6 +110,8 @@ class Reader:
             yield f"{text}: training is paused"
         if text == "hour" and lead[-1:] not in (["last"], ["past"]):
             yield "hour: which one is not clear"
+        if text in {"change", "changes"} and self._context.expects(at) and self._calm and lead[-1:] != ["no"]:
+            yield f"{text}: the forecast sees none"
         if text in words.ENDS and self._context.subjects & {About.TRAINING, "jobs"}:
             yield f"{text}: training does not end"
         if text in {"missing", "lost", "unavailable"}:
@@ -117,6 +119,11 @@ class Reader:
             for subject in self._context.subjects & values.keys():
                 if values[subject] is not None and f"{subject}_missing" not in self._sheet.reasons:
                     yield f"{text}: {subject} is known"
+
+    @property
+    def _calm(self) -> bool:
+        """Whether the forecast sees no change."""
+        return self._sheet.next is not None and self._sheet.next.state is None
 
     def _state(self, said: Pulse, at: int) -> Iterator[str]:
         sheet, context = self._sheet, self._context
