@@ -98,6 +98,7 @@ def _transition(
         state=state,
         previous=previous.state if previous else None,
         previous_since=previous.since if previous else None,
+        previous_run=previous.run if previous else None,
         facts=TransitionFacts(
             price_usd_per_mwh=tick.price_usd_per_mwh,
             carbon_g_per_kwh=tick.carbon_g_per_kwh,

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from carbonshift.common.events import GridForecast, GridTransition, Pulse, TransitionFacts
 from carbonshift.explain.norms import norms_of
 
-__all__ = ["Change", "Expected", "expected_change"]
+__all__ = ["Change", "Expected", "Lack", "expected_change"]
 
 OLDEST = timedelta(hours=1)
 FURTHEST_STEPS = 2
@@ -27,6 +28,14 @@ TOLD = frozenset(
     }
 )
 """The thresholds without which there is no verdict."""
+
+
+class Lack(StrEnum):
+    """Why a forecast does not tell what the state becomes."""
+
+    DEGRADED = "degraded forecast"
+    OPEN = "open"
+    """The state does not follow from price and carbon alone, or not yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,21 +59,25 @@ class Expected:
     horizon: timedelta
     """How far it looks ahead from the change before."""
     change: Change | None
-    """None: none within the horizon at p50."""
+    """None: none within the horizon at p50, or a `lack`."""
+    lack: Lack | None = None
 
 
 def expected_change(transition: GridTransition, forecast: GridForecast | None) -> Expected | None:
     """What Eco-Pulse would make of the forecast, with the thresholds and the trailing quantiles of the transition.
 
-    None for UNKNOWN, which ends when the signals come back; without a sound forecast of that very hour; and without
-    the thresholds. The quantiles are those of each step by itself, so that the times at p10 and p90 bound what may
-    happen: they are no quantiles of the time.
+    None for UNKNOWN, which ends when the signals come back, and without a forecast of that very hour. The quantiles are
+    those of each step by itself, so that the times at p10 and p90 bound what may happen: they are no quantiles of the
+    time.
     """
     state, facts = transition.state, transition.facts
-    if forecast is None or forecast.degraded or state.state is Pulse.UNKNOWN or not _of_that_hour(transition, forecast):
+    if forecast is None or state.state is Pulse.UNKNOWN or not _of_that_hour(transition, forecast):
         return None
+    horizon = _start(forecast, len(forecast.price_usd_per_mwh.p50)) - state.since
+    if forecast.degraded:
+        return Expected(horizon=horizon, change=None, lack=Lack.DEGRADED)
     if not TOLD.issubset(facts.thresholds) or norms_of(0.0, 0.0, facts) is None:
-        return None
+        return Expected(horizon=horizon, change=None, lack=Lack.OPEN)
     change = None
     if p50 := next(_changes(transition, forecast, "p50"), None):
         step, becomes = p50
@@ -75,7 +88,7 @@ def expected_change(transition: GridTransition, forecast: GridForecast | None) -
             p90=_first(becomes, transition, forecast, "p90"),
             price_usd_per_mwh=forecast.price_usd_per_mwh.p50[step],
         )
-    return Expected(horizon=_start(forecast, len(forecast.price_usd_per_mwh.p50)) - state.since, change=change)
+    return Expected(horizon=horizon, change=change)
 
 
 def _of_that_hour(transition: GridTransition, forecast: GridForecast) -> bool:
@@ -94,10 +107,10 @@ def _start(forecast: GridForecast, step: int) -> datetime:
 
 
 def _first(becomes: Pulse, transition: GridTransition, forecast: GridForecast, quantile: str) -> datetime | None:
-    """When the same change comes at another quantile; from AMBER there are two ways, and one is not the other."""
-    either = transition.state.state is not Pulse.AMBER
-    changes = _changes(transition, forecast, quantile)
-    return next((_start(forecast, step) for step, state in changes if either or state is becomes), None)
+    """When the same change comes at another quantile; None where another one comes first, unless it ends RED as well."""
+    step, state = next(_changes(transition, forecast, quantile), (0, None))
+    same = state is becomes or (state is not None and transition.state.state is Pulse.RED)
+    return _start(forecast, step) if same else None
 
 
 def _changes(transition: GridTransition, forecast: GridForecast, quantile: str) -> Iterator[tuple[int, Pulse]]:

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
-from carbonshift.common.events import CarbonBasis, GridTransition, Pulse, TransitionFacts
-from carbonshift.explain.expected import Expected
+from carbonshift.common.events import CarbonBasis, GridState, GridTransition, Issue, Pulse, TransitionFacts
+from carbonshift.explain.expected import Expected, Lack
 from carbonshift.explain.figures import duration, rounded
 from carbonshift.explain.fleet import FleetAnswer
 from carbonshift.explain.fuel_shift import FuelShift
-from carbonshift.explain.move import move_to
+from carbonshift.explain.move import Move, move_to
 from carbonshift.explain.norms import norms_of
 
 __all__ = ["FactSheet", "FleetFacts", "Next", "Signal", "Surroundings", "fact_sheet"]
@@ -32,9 +32,13 @@ LIMITS_BY_REASON: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Which of the thresholds each reason has to do with."""
 FLAPPING = 3
+PAST_INTERVALS = 12
+"""A move over more of them is not what changed the state."""
+PRICE_DOUBTS = {issue.value for issue in Issue if not issue.startswith("carbon_")} | {"signal_flat"}
+CARBON_DOUBTS = {issue.value for issue in Issue if not issue.startswith("price_")} | {"signal_flat"}
 NO_CODE = re.compile(r"[^a-z0-9_]+")
 LONGEST_CODE = 60
-DAY = timedelta(days=1)
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 LEAST_PRICE_MOVE_USD_PER_MWH = 1.0
 LEAST_CARBON_MOVE_G_PER_KWH = 5.0
 LEAST_MOVE_SHARE = 0.05
@@ -52,6 +56,8 @@ class Signal:
     """As it is said: `10 minutes`."""
     steady: bool = False
     """It has a past and has not moved."""
+    doubted: bool = False
+    """A reason says that it is not to be believed: then no move of it is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +82,9 @@ class Next:
     horizon: str
     """How far the forecast looks, as it is said."""
     state: Pulse | None
-    """None: no change within the horizon at p50."""
+    """None: no change within the horizon at p50, or a `lack`."""
+    lack: Lack | None = None
+    """Why the forecast does not tell."""
     p50: str | None = None
     p10: str | None = None
     """None: not within the horizon."""
@@ -110,6 +118,8 @@ class FactSheet:
     """None for the first state of a region."""
     previous_lasted: str | None
     """As it is said: `3 h 20 min`."""
+    ran: bool | None
+    """Whether training could run until then; None where that is not told."""
     zone: str
     """Name of the clock that all times are told by: `UTC`, `PST`."""
     date: str
@@ -145,6 +155,7 @@ class FactSheet:
             "state": self.state.value,
             "previous": self.previous.value if self.previous else None,
             "previous_lasted": self.previous_lasted,
+            "training_before": None if self.ran is None else "could run" if self.ran else "paused",
             "clock": self.zone,
             "date": self.date,
             "since": self.since,
@@ -182,7 +193,7 @@ class FactSheet:
         if coming is None:
             return {"expected": None}
         return {
-            "expected": coming.state.value if coming.state else "no change",
+            "expected": coming.lack.value if coming.lack else coming.state.value if coming.state else "no change",
             "forecast_horizon": coming.horizon,
             "expected_at_p50": coming.p50,
             "expected_at_p10": coming.p10,
@@ -211,21 +222,22 @@ def fact_sheet(transition: GridTransition, around: Surroundings = ALONE, zone: Z
     state, given = transition.state, transition.facts
     names = [name for reason in state.reasons for name in LIMITS_BY_REASON.get(reason, ())]
     limits = {name: given.thresholds[name] for name in names if name in given.thresholds}
+    oldest = state.interval_start - PAST_INTERVALS * timedelta(seconds=state.interval_seconds)
     price, price_limits = _signal(
         given.price_usd_per_mwh,
         state.interval_start,
-        given.recent_interval_starts,
-        given.recent_prices_usd_per_mwh,
+        _past(oldest, state.interval_start, given.recent_interval_starts, given.recent_prices_usd_per_mwh),
         LEAST_PRICE_MOVE_USD_PER_MWH,
         {name: limit for name, limit in limits.items() if name.endswith("usd_per_mwh")},
+        doubted=bool({*state.reasons} & PRICE_DOUBTS),
     )
     carbon, carbon_limits = _signal(
         given.carbon_g_per_kwh,
         state.interval_start,
-        given.recent_interval_starts,
-        given.recent_carbon_g_per_kwh,
+        _past(oldest, state.interval_start, given.recent_interval_starts, given.recent_carbon_g_per_kwh),
         LEAST_CARBON_MOVE_G_PER_KWH,
         {name: limit for name, limit in limits.items() if name.endswith("g_per_kwh")},
+        doubted=bool({*state.reasons} & CARBON_DOUBTS),
     )
     dwell_seconds = limits.get("dwell_seconds")
     since = transition.previous_since
@@ -234,6 +246,7 @@ def fact_sheet(transition: GridTransition, around: Surroundings = ALONE, zone: Z
         state=state.state,
         previous=transition.previous,
         previous_lasted=duration(state.since - since) if transition.previous and since else None,
+        ran=_ran(transition),
         zone=state.since.astimezone(zone).tzname() or zone.key,
         date=f"{state.since.astimezone(zone):%Y-%m-%d}",
         since=f"{state.since.astimezone(zone):%H:%M}",
@@ -242,7 +255,7 @@ def fact_sheet(transition: GridTransition, around: Surroundings = ALONE, zone: Z
         carbon=carbon,
         carbon_basis=given.carbon_basis,
         score=None if state.score is None else round(state.score, 2),
-        score_before=None if state.score is None else _score_before(state.interval_start, given),
+        score_before=None if state.score is None else _score_before(state, given),
         limits={name: round(limit, 2) for name, limit in limits.items()} | price_limits | carbon_limits,
         dwell=None if dwell_seconds is None else duration(timedelta(seconds=dwell_seconds)),
         run=state.run,
@@ -255,35 +268,41 @@ def fact_sheet(transition: GridTransition, around: Surroundings = ALONE, zone: Z
     )
 
 
-def _score_before(at: datetime, facts: TransitionFacts) -> float | None:
-    """None where price, carbon or what they are held against is not known."""
-    past = [
-        (start, price, carbon)
-        for start, price, carbon in zip(
-            facts.recent_interval_starts, facts.recent_prices_usd_per_mwh, facts.recent_carbon_g_per_kwh, strict=False
-        )
-        if start < at
-    ]
-    if not past or None in past[-1] or not {"alpha", "beta"} <= facts.thresholds.keys():
+def _ran(transition: GridTransition) -> bool | None:
+    if transition.previous_run is None:
+        return {Pulse.GREEN: True, Pulse.AMBER: True, Pulse.RED: False}.get(transition.previous or Pulse.UNKNOWN)
+    return transition.previous_run
+
+
+def _score_before(state: GridState, facts: TransitionFacts) -> float | None:
+    """None where price or carbon of the interval before is not known, or what they are held against."""
+    before = state.interval_start - timedelta(seconds=state.interval_seconds)
+    past = zip(
+        facts.recent_interval_starts, facts.recent_prices_usd_per_mwh, facts.recent_carbon_g_per_kwh, strict=False
+    )
+    price, carbon = next(((price, carbon) for start, price, carbon in past if start == before), (None, None))
+    if price is None or carbon is None or not {"alpha", "beta"} <= facts.thresholds.keys():
         return None
-    _, price, carbon = past[-1]
-    norms = norms_of(price or 0.0, carbon or 0.0, facts)
+    norms = norms_of(price, carbon, facts)
     return norms and round(min(facts.thresholds["alpha"] * norms[0] + facts.thresholds["beta"] * norms[1], 1.0), 2)
 
 
 def _next(expected: Expected | None, since: datetime, zone: ZoneInfo) -> Next | None:
     if expected is None:
         return None
-    horizon = duration(timedelta(hours=expected.horizon // timedelta(hours=1)))
+    whole = HOUR if expected.horizon >= HOUR else MINUTE
+    horizon = duration(expected.horizon // whole * whole)
     if expected.change is None:
-        return Next(horizon=horizon, state=None)
+        return Next(horizon=horizon, state=None, lack=expected.lack)
+    now = since.astimezone(zone)
 
     def said(moment: datetime | None) -> str | None:
         if moment is None:
             return None
-        local, today = moment.astimezone(zone), since.astimezone(zone).date()
+        local, today = moment.astimezone(zone), now.date()
+        clock = "" if local.utcoffset() == now.utcoffset() else f" {local:%Z}"  # summer time begins or ends meanwhile
         day = "" if local.date() == today else " tomorrow" if local.date() == today + DAY else f" on {local:%Y-%m-%d}"
-        return f"{local:%H:%M}{day}"
+        return f"{local:%H:%M}{clock}{day}"
 
     change = expected.change
     return Next(
@@ -312,25 +331,40 @@ def _fleet(answer: FleetAnswer | None) -> FleetFacts | None:
     )
 
 
+Past = tuple[tuple[datetime, float], ...]
+
+
+def _past(
+    oldest: datetime, until: datetime, starts: tuple[datetime, ...], values: tuple[float | None, ...]
+) -> Past:
+    """What is known of the intervals from `oldest` to before `until`, in their order."""
+    pairs = zip(starts, values, strict=False)
+    return tuple((start, value) for start, value in pairs if value is not None and oldest <= start < until)
+
+
 def _signal(
-    value: float | None,
-    at: datetime,
-    starts: tuple[datetime, ...],
-    values: tuple[float | None, ...],
-    least: float,
-    limits: Mapping[str, float],
+    value: float | None, at: datetime, past: Past, least: float, limits: Mapping[str, float], *, doubted: bool
 ) -> tuple[Signal, dict[str, float]]:
     """The signal and its limits, rounded together: what is above a limit must not be shown as equal to it."""
     if value is None:
-        return Signal(value=None), dict(zip(limits, rounded(*limits.values()), strict=True))
-    move = move_to(value, at, starts, values, max(least, LEAST_MOVE_SHARE * abs(value)))
+        return Signal(value=None, doubted=doubted), dict(zip(limits, rounded(*limits.values()), strict=True))
+    move = None if doubted else _move(value, at, past, least, limits)
     shown, *shown_limits = rounded(value, *limits.values(), *([move.before] if move else []))
     before = shown_limits.pop() if move else None
-    moved_within = duration(move.took) if move else None
     signal = Signal(
         value=shown,
         before=before,
-        moved_within=moved_within,
-        steady=move is None and any(v is not None and start < at for start, v in zip(starts, values, strict=False)),
+        moved_within=duration(move.took) if move else None,
+        steady=move is None and not doubted and bool(past),
+        doubted=doubted,
     )
     return signal, dict(zip(limits, shown_limits, strict=True))
+
+
+def _move(value: float, at: datetime, past: Past, least: float, limits: Mapping[str, float]) -> Move | None:
+    """The move that a person would name; one over a limit is named however small it is."""
+    starts, values = tuple(start for start, _ in past), tuple(known for _, known in past)
+    move = move_to(value, at, starts, values, max(least, LEAST_MOVE_SHARE * abs(value)))
+    if move is None and past and any(min(past[-1][1], value) <= limit <= max(past[-1][1], value) for limit in limits.values()):
+        return Move(past[-1][1], at - past[-1][0]) if past[-1][1] != value else None
+    return move

@@ -273,6 +273,8 @@ class GridTransition(Event):
     previous: Pulse | None
     """Null for the first state of a region."""
     previous_since: Instant | None
+    previous_run: bool | None = None
+    """Whether training could run until then; null for the first state, and from a producer that does not say."""
     facts: TransitionFacts
 
     @property

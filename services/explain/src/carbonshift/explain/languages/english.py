@@ -1,9 +1,11 @@
 """A transition told in English."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from types import MappingProxyType
 
 from carbonshift.common.events import Fuel, Issue, Pulse
+from carbonshift.explain.expected import Lack
 from carbonshift.explain.facts import FactSheet, FleetFacts, Next, Signal
 from carbonshift.explain.figures import duration, grouped
 
@@ -32,9 +34,9 @@ def _opening(sheet: FactSheet) -> str:
     if sheet.previous is None:
         return f"{sheet.state} {at}, the first state of this region"
     lasted = f"{sheet.previous_lasted} of " if sheet.previous_lasted else ""
-    if not sheet.run and sheet.previous in RUNNING:
+    if not sheet.run and sheet.ran:
         return f"Training paused {at} ({sheet.state} after {lasted}{sheet.previous})"
-    if sheet.run and sheet.previous is Pulse.RED:
+    if sheet.run and sheet.ran is False:
         return f"Training resumed {at} ({sheet.state} after {lasted}{sheet.previous})"
     return f"{sheet.state} {at} after {lasted}{sheet.previous}"
 
@@ -48,7 +50,8 @@ def _because(sheet: FactSheet) -> str:
         if about not in told:
             told.add(about)
             clauses.extend(SAYING[about](sheet) if about in SAYING else (f"reason {reason}",))
-    context = [clause for about in CONTEXT if about not in told for clause in SAYING[about](sheet)]
+    doubted = {"price": sheet.price.doubted, "carbon": sheet.carbon.doubted}
+    context = [clause for about in CONTEXT if about not in told and not doubted[about] for clause in SAYING[about](sheet)]
     why, meanwhile = "; ".join(clauses), " and ".join(context)
     return f"{why}, while {meanwhile}" if why and meanwhile else why or meanwhile
 
@@ -135,18 +138,27 @@ def _flagged(sheet: FactSheet) -> Iterator[str]:
     yield from doubts or ("the tick is flagged as doubtful",)
 
 
-def _warming_up(_: FactSheet) -> Iterator[str]:
-    yield "there is too little history for a score yet"
+def _plain(clause: str, _: FactSheet) -> Iterator[str]:
+    yield clause
 
 
-def _held(_: FactSheet) -> Iterator[str]:
-    yield "a value is still the last one known, which is too little for GREEN"
-
-
-def _flat(_: FactSheet) -> Iterator[str]:
-    yield "price or carbon has stood still for the whole trailing window"
-
-
+PLAIN_CLAUSES: Mapping[str, str] = MappingProxyType(
+    {
+        "warming_up": "there is too little history for a score yet",
+        "signal_held": "a value is still the last one known, which is too little for GREEN",
+        "signal_flat": "price or carbon has stood still for the whole trailing window",
+        "always": "the policy in force runs training whatever price and carbon are",
+        "within_window": "the hour lies within the window in which the policy runs training",
+        "outside_window": "the hour lies outside of the window in which the policy runs training",
+    }
+)
+"""Reasons without a figure."""
+LACKS: Mapping[Lack, str] = MappingProxyType(
+    {
+        Lack.DEGRADED: "The forecast is degraded: what comes next is open",
+        Lack.OPEN: "What comes next is open: price and carbon alone do not tell",
+    }
+)
 DOUBTS: Mapping[str, str] = MappingProxyType(
     {
         Issue.PRICE_STALE: "the last price is too old",
@@ -189,9 +201,7 @@ SAYING: Mapping[str, Callable[[FactSheet], Iterator[str]]] = MappingProxyType(
         "hysteresis": _hysteresis,
         "dwell": _dwell,
         "tick_flagged": _flagged,
-        "warming_up": _warming_up,
-        "signal_flat": _flat,
-        "signal_held": _held,
+        **{reason: partial(_plain, clause) for reason, clause in PLAIN_CLAUSES.items()},
     }
 )
 WHAT_TO_DO: Mapping[str, str] = MappingProxyType(
@@ -226,15 +236,17 @@ def _dollars(value: float) -> str:
 
 def _training(sheet: FactSheet) -> Iterator[str]:
     if not sheet.run:
-        if sheet.previous not in RUNNING:
+        if not sheet.ran:
             yield "Training stays paused" if sheet.previous else "Training is paused"
         return
     watts = f"{grouped(sheet.power_limit_w)} W on the reference board"
-    verb = "runs on" if sheet.previous in RUNNING else "runs" if sheet.previous else "may run"
-    if sheet.state is Pulse.UNKNOWN:
-        yield f"Training {verb} at no more than the safe {watts}"
-    else:
+    verb = "runs on" if sheet.ran else "runs" if sheet.previous else "may run"
+    if sheet.state is not Pulse.UNKNOWN:
         yield f"Training {verb} at up to {watts}"
+    elif sheet.previous:
+        yield f"Training {verb} at up to {watts}, as before"
+    else:
+        yield f"Training {verb} at no more than the safe {watts}"
 
 
 def _fuels(sheet: FactSheet) -> Iterator[str]:
@@ -283,6 +295,8 @@ def _coming(sheet: FactSheet) -> Iterator[str]:
         yield "This lasts until the signals can be trusted again"
     elif coming is None:
         yield "There is no forecast of what comes next"
+    elif coming.lack is not None:
+        yield LACKS[coming.lack]
     elif coming.state is None or coming.price_usd_per_mwh is None:
         yield f"The forecast sees no change within {coming.horizon} (p50)"
     else:
