@@ -275,3 +275,11 @@ def test_a_lie_about_a_calm_change_is_refused(calm, lie):
 def test_the_same_said_truly_is_taken(calm, said):
     """What refuses everything guards nothing."""
     assert violations(plain(f"{CALM_TRUE} {said}"), calm) == ()
+
+
+def test_what_is_said_of_carbon_is_not_taken_of_the_price(transition):
+    lost = fact_sheet(transition(Pulse.UNKNOWN, "tick_flagged", "carbon_zero", prices=(31, 27), carbon=(268, 0)))
+    true = "UNKNOWN began in caiso at 18:05 after 3 h 20 min of GREEN: the carbon intensity is zero."
+    assert violations(plain(true), lost) == ()
+    assert violations(plain(f"{true} The price is below zero."), lost)
+    assert violations(plain(f"{true} The price is zero."), lost)

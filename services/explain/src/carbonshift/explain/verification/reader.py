@@ -93,6 +93,15 @@ class Reader:
         yield from self._bound(text, at)
         yield from self._label(text, at)
         yield from self._bare(text, at)
+        yield from self._reason(text)
+
+    def _reason(self, text: str) -> Iterator[str]:
+        """Whether what is said of one signal is a reason that the other one gives."""
+        backed = words.NEEDS_REASON.get(text, frozenset()) & {*self._sheet.reasons}
+        signals = {reason.partition("_")[0] for reason in backed}
+        named = self._context.subjects & {"price", "carbon"}
+        if backed and named and signals <= {"price", "carbon"} and not named & signals:
+            yield f"{text}: that is so of {' and '.join(sorted(signals))}"
 
     def _instructs(self, text: str, at: int) -> bool:
         """Whether it tells the reader what to do."""
