@@ -20,7 +20,7 @@ from carbonshift.common.events import (
     Replay,
     TransitionFacts,
 )
-from carbonshift.explain.expected import Change, Expected
+from carbonshift.explain.expected import Change, Expected, Lack
 from carbonshift.explain.facts import Surroundings, fact_sheet
 from carbonshift.explain.figures import ungrounded
 from carbonshift.explain.fleet import FleetAnswer
@@ -116,9 +116,40 @@ def test_a_lost_signal_says_what_holds_and_where_to_look(transition):
     )
     assert told(lost) == (
         "UNKNOWN at 18:05 UTC after 3 h 20 min of GREEN: the price is missing; the carbon intensity is missing. "
-        "Training runs on at no more than the safe 175 W on the reference board. This lasts until the signals can be "
+        "Training runs on at up to 175 W on the reference board, as before. This lasts until the signals can be "
         "trusted again. Check the price source. Check the carbon source."
     )
+
+
+@pytest.mark.parametrize(
+    ("ran", "state", "said"),
+    [
+        (True, Pulse.RED, "Training paused at 18:05"),
+        (False, Pulse.RED, "Training stays paused."),
+        (False, Pulse.GREEN, "Training resumed at 18:05"),
+        (True, Pulse.GREEN, "Training runs on at up to"),
+    ],
+)
+def test_whether_training_ran_through_unknown_is_told_as_it_was(transition, ran, state, said):
+    changed = transition(state, previous=Pulse.UNKNOWN).model_copy(update={"previous_run": ran})
+    assert said in told(changed)
+
+
+def test_a_price_that_crosses_its_limit_has_moved_however_little(transition):
+    text = told(transition(Pulse.RED, "price_critical", prices=(149.6, 150.2)))
+    assert "price rose from $149.60 to $150.20/MWh in 5 minutes, above the $150 limit" in text
+
+
+def test_what_is_not_believed_is_told_as_no_move(transition):
+    text = told(transition(Pulse.UNKNOWN, "tick_flagged", "price_unit_jump", prices=(31, 41_200)))
+    assert "41,200" not in text
+    assert "carbon was 268" in text
+
+
+@pytest.mark.parametrize(("lack", "said"), [(Lack.DEGRADED, "is degraded"), (Lack.OPEN, "is open")])
+def test_why_a_forecast_does_not_tell_is_said(transition, lack, said):
+    silent = Expected(horizon=timedelta(minutes=40), change=None, lack=lack)
+    assert said in told(transition(Pulse.RED, "price_critical"), expected=silent)
 
 
 def test_a_negative_price_keeps_its_sign(transition):

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from carbonshift.common.events import CarbonBasis, GridForecast, Pulse, Quantiles, Replay
-from carbonshift.explain.expected import TOLD, Change, Expected, expected_change
+from carbonshift.explain.expected import TOLD, Change, Expected, Lack, expected_change
 
 NOW = datetime(2026, 3, 4, 18, 5, tzinfo=UTC)
 STEP = timedelta(minutes=5)
@@ -76,7 +76,8 @@ def test_unknown_ends_when_the_signals_come_back_and_not_by_a_forecast(change):
 
 def test_without_a_sound_forecast_nothing_is_expected(change):
     assert expected_change(change(), None) is None
-    assert expected_change(change(), forecast(*LATER, CHEAP, degraded=True)) is None
+    told = expected_change(change(), forecast(*LATER, CHEAP, degraded=True))
+    assert (told.change, told.lack) == (None, Lack.DEGRADED)
 
 
 @pytest.mark.parametrize(
@@ -112,11 +113,13 @@ def test_without_any_one_threshold_there_is_no_verdict(change, name):
     assert told.facts.thresholds.keys() >= TOLD
     rest = {key: value for key, value in told.facts.thresholds.items() if key != name}
     less = told.model_copy(update={"facts": told.facts.model_copy(update={"thresholds": rest})})
-    assert expected_change(less, forecast(*LATER, CHEAP)) is None
+    told = expected_change(less, forecast(*LATER, CHEAP))
+    assert (told.change, told.lack) == (None, Lack.OPEN)
 
 
 def test_without_trailing_quantiles_there_is_no_verdict(transition):
-    assert expected_change(transition(Pulse.AMBER), forecast(*LATER, CHEAP)) is None
+    told = expected_change(transition(Pulse.AMBER), forecast(*LATER, CHEAP))
+    assert (told.change, told.lack) == (None, Lack.OPEN)
 
 
 def test_a_change_waits_for_the_dwell(change):

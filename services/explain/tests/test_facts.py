@@ -128,8 +128,8 @@ def test_on_the_day_the_clocks_change_tomorrow_is_still_tomorrow(transition):
     eve = datetime(2026, 3, 8, 7, 30, tzinfo=UTC)  # 23:30 PST of the 7th
     told = fact_sheet(transition(Pulse.RED, now=eve), coming(eve + 24 * HOUR, eve + 23 * HOUR, eve + HOUR), LOS_ANGELES)
     assert (told.next.p50, told.next.p10, told.next.p90) == (
-        "00:30 on 2026-03-09",
-        "23:30 tomorrow",
+        "00:30 PDT on 2026-03-09",
+        "23:30 PDT tomorrow",
         "00:30 tomorrow",
     )
 

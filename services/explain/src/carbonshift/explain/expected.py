@@ -107,7 +107,7 @@ def _start(forecast: GridForecast, step: int) -> datetime:
 
 
 def _first(becomes: Pulse, transition: GridTransition, forecast: GridForecast, quantile: str) -> datetime | None:
-    """When the same change comes at another quantile; None where another one comes first, unless it ends RED as well."""
+    """When the same change comes at another quantile; None where another comes first, but for the end of RED."""
     step, state = next(_changes(transition, forecast, quantile), (0, None))
     same = state is becomes or (state is not None and transition.state.state is Pulse.RED)
     return _start(forecast, step) if same else None

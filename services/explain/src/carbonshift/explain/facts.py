@@ -334,9 +334,7 @@ def _fleet(answer: FleetAnswer | None) -> FleetFacts | None:
 Past = tuple[tuple[datetime, float], ...]
 
 
-def _past(
-    oldest: datetime, until: datetime, starts: tuple[datetime, ...], values: tuple[float | None, ...]
-) -> Past:
+def _past(oldest: datetime, until: datetime, starts: tuple[datetime, ...], values: tuple[float | None, ...]) -> Past:
     """What is known of the intervals from `oldest` to before `until`, in their order."""
     pairs = zip(starts, values, strict=False)
     return tuple((start, value) for start, value in pairs if value is not None and oldest <= start < until)
@@ -365,6 +363,10 @@ def _move(value: float, at: datetime, past: Past, least: float, limits: Mapping[
     """The move that a person would name; one over a limit is named however small it is."""
     starts, values = tuple(start for start, _ in past), tuple(known for _, known in past)
     move = move_to(value, at, starts, values, max(least, LEAST_MOVE_SHARE * abs(value)))
-    if move is None and past and any(min(past[-1][1], value) <= limit <= max(past[-1][1], value) for limit in limits.values()):
+    if (
+        move is None
+        and past
+        and any(min(past[-1][1], value) <= limit <= max(past[-1][1], value) for limit in limits.values())
+    ):
         return Move(past[-1][1], at - past[-1][0]) if past[-1][1] != value else None
     return move

@@ -51,7 +51,9 @@ def _because(sheet: FactSheet) -> str:
             told.add(about)
             clauses.extend(SAYING[about](sheet) if about in SAYING else (f"reason {reason}",))
     doubted = {"price": sheet.price.doubted, "carbon": sheet.carbon.doubted}
-    context = [clause for about in CONTEXT if about not in told and not doubted[about] for clause in SAYING[about](sheet)]
+    context = [
+        clause for about in CONTEXT if about not in told and not doubted[about] for clause in SAYING[about](sheet)
+    ]
     why, meanwhile = "; ".join(clauses), " and ".join(context)
     return f"{why}, while {meanwhile}" if why and meanwhile else why or meanwhile
 
@@ -147,16 +149,16 @@ PLAIN_CLAUSES: Mapping[str, str] = MappingProxyType(
         "warming_up": "there is too little history for a score yet",
         "signal_held": "a value is still the last one known, which is too little for GREEN",
         "signal_flat": "price or carbon has stood still for the whole trailing window",
-        "always": "the policy in force runs training whatever price and carbon are",
-        "within_window": "the hour lies within the window in which the policy runs training",
-        "outside_window": "the hour lies outside of the window in which the policy runs training",
+        "always": "the policy in force is one for every price and carbon intensity",
+        "within_window": "the hour lies within the window of the policy",
+        "outside_window": "the hour lies outside of the window of the policy",
     }
 )
 """Reasons without a figure."""
 LACKS: Mapping[Lack, str] = MappingProxyType(
     {
         Lack.DEGRADED: "The forecast is degraded: what comes next is open",
-        Lack.OPEN: "What comes next is open: price and carbon alone do not tell",
+        Lack.OPEN: "What comes next is open: it hangs on more than price and carbon",
     }
 )
 DOUBTS: Mapping[str, str] = MappingProxyType(

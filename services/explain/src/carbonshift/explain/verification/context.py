@@ -15,12 +15,26 @@ __all__ = ["Context", "Relation"]
 SENTENCE_ENDS = frozenset({"."})
 CLAUSE_ENDS = frozenset({".", ";", ":"})
 THRESHOLD_VERBS = frozenset(
-    {"allows", "allowed", "allowing", "permits", "begins", "starts", "limit", "limits", "threshold", "range", "ceiling"}
+    {
+        "mark",
+        "allows",
+        "allowed",
+        "allowing",
+        "permits",
+        "begins",
+        "starts",
+        "limit",
+        "limits",
+        "threshold",
+        "range",
+        "ceiling",
+    }
 )
 ARTICLES = frozenset({"the", "a", "an", "its", "both", "that"})
 LABELS = frozenset({Role.P10.value, Role.P50.value, Role.P90.value})
 BEHIND = frozenset(
     {
+        "name",
         "(",
         ",",
         "at",

@@ -126,10 +126,10 @@ def _coming(coming: Next | None) -> Iterator[Known]:
         yield Known(unit=Unit.PRICE, value=coming.price_usd_per_mwh, about=About.PRICE, role=Role.THEN)
     for role, moment in ((Role.P50, coming.p50), (Role.P10, coming.p10), (Role.P90, coming.p90)):
         if moment is not None:
-            clock, _, day = moment.partition(" ")
-            yield Known(unit=Unit.CLOCK, value=clock, about=About.STATE, role=role, tomorrow=day == "tomorrow")
-            if day.startswith("on "):
-                yield Known(unit=Unit.DATE, value=day.removeprefix("on "), about=About.STATE, role=role)
+            clock, *day = moment.split()
+            yield Known(unit=Unit.CLOCK, value=clock, about=About.STATE, role=role, tomorrow=day[-1:] == ["tomorrow"])
+            if "on" in day:
+                yield Known(unit=Unit.DATE, value=day[-1], about=About.STATE, role=role)
 
 
 def _fleet(fleet: FleetFacts | None) -> Iterator[Known]:

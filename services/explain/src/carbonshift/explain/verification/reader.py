@@ -208,7 +208,7 @@ class Reader:
         elif text in words.RUNS:
             true = sheet.run or coming in RUNNING or bool(jobs and fleet and fleet.resumed)
             if text in words.RESUMES and sheet.run and coming not in RUNNING:
-                true = bool(fleet and fleet.resumed) if jobs else sheet.previous not in RUNNING
+                true = bool(fleet and fleet.resumed) if jobs else sheet.ran is False
         elif text == "back" and context.subjects & {About.TRAINING, "jobs"} and not context.future:
             true = sheet.run
         elif text == "back" and context.future:

@@ -41,6 +41,7 @@ BASES = frozenset({"measured", "integrated", "estimated", "modelled", "mixed"})
 def names_of(sheet: FactSheet) -> dict[str, str]:
     """The names that are no words of a sentence: of fuels, and of the region where it can be told from words."""
     names = {spoken(shift.fuel): shift.fuel.value for shift in sheet.fuels}
+    names |= dict.fromkeys(_clocks(sheet), "name")
     region = sheet.region
     taken = WORDS | words.STATES.keys() | {fuel.value for fuel in Fuel}
     if region[:1].isalpha() and len(region) > 1 and region.lower() not in taken:
@@ -102,9 +103,16 @@ class Vocabulary:
             return None if self._sheet.fleet else f"{word}: nothing is known of the fleet"
         if word in GATES:
             return None if GATES[word](self._sheet) else f"{word}: that is not so"
-        if word in PLAIN or word in self.fuels or word == self._sheet.zone.lower():
+        if word in PLAIN or word in self.fuels:
             return None
         return f"{word}: not one of the words that may be used"
+
+
+def _clocks(sheet: FactSheet) -> set[str]:
+    """The names of the clocks by which times are told."""
+    moments = (sheet.next.p50, sheet.next.p10, sheet.next.p90) if sheet.next else ()
+    told = {word for moment in moments if moment for word in moment.split()[1:] if word.isupper()}
+    return {name.lower() for name in (sheet.zone, *told)}
 
 
 def _forecast(sheet: FactSheet) -> bool:
@@ -112,7 +120,11 @@ def _forecast(sheet: FactSheet) -> bool:
 
 
 def _no_change_or_no_forecast(sheet: FactSheet) -> bool:
-    return sheet.next is None or sheet.next.state is None
+    return sheet.next is None or (sheet.next.state is None and sheet.next.lack is None)
+
+
+def _open(sheet: FactSheet) -> bool:
+    return sheet.next is not None and sheet.next.lack is not None
 
 
 def _tomorrow(sheet: FactSheet) -> bool:
@@ -156,6 +168,7 @@ GATES: Mapping[str, Callable[[FactSheet], bool]] = MappingProxyType(
         **dict.fromkeys(("share", "supply"), lambda sheet: bool(sheet.fuels)),
         "hour": lambda sheet: sheet.changes_last_hour is not None,
         "tomorrow": _tomorrow,
+        **dict.fromkeys(("open", "degraded", "hangs"), _open),
         "first": lambda sheet: sheet.previous is None,
         "average": lambda sheet: sheet.carbon_basis is CarbonBasis.AVERAGE,
         "marginal": lambda sheet: sheet.carbon_basis is CarbonBasis.MARGINAL,
