@@ -16,6 +16,7 @@ HEDGED_SHARE = 0.05
 FEWEST_SCORE_DECIMALS = 2
 PAST = frozenset({"before", "earlier", "previously", "had", "former"})
 UNTIL = frozenset({"for", "after", "following", "lasted", "lasting", "stretch", "spell"})
+NO_FLEET = frozenset({"each", "every", "grid", "board", "boards", "gpu", "gpus"})
 MOVING = frozenset({"in", "within", "over", "during"})
 UPWARD, DOWNWARD = words.UP | {"up"}, words.DOWN | {"down"}
 
@@ -149,7 +150,8 @@ def _power(said: Said) -> Part | None:
     subjects, near = said.context.subjects, {*said.lead[-3:], *said.trail[:1]}
     if subjects == {About.TOKENS}:
         return Part(frozenset({Role.NOW}), frozenset({About.TOKENS}))
-    if subjects - {About.FLEET, "jobs", About.TRAINING}:
+    of_one = About.FLEET in subjects and {*said.context.sentence(said.at)[-6:]} & NO_FLEET
+    if of_one or subjects - {About.FLEET, "jobs", About.TRAINING}:
         return None
     if said.last in {"by", "up", "down"} or near & {"shed", "sheds", "shedding"} or said.compares:
         return Part(frozenset({Role.CHANGE}), frozenset({About.FLEET}))
@@ -167,6 +169,8 @@ def _percent(said: Said) -> Part | None:
         return None
     if subjects & {About.PRICE, About.CARBON}:
         return Part(frozenset({Role.CHANGE}), subjects)
+    if said.trail[:1] == ["of"] and "supply" not in said.trail[:3]:
+        return None
     return Part(frozenset({Role.BEFORE if said.last == "from" else Role.NOW}), subjects)
 
 
@@ -178,6 +182,8 @@ def _bare(said: Said) -> Part | None:
     if trail[:1] in (["token"], ["tokens"]):
         return Part(frozenset({Role.NOW}), frozenset({About.TOKENS}))
     if trail[:1] in (["times"], ["changes"], ["state"]):
+        if said.context.subjects & (words.SIGNALS | {About.FLEET, About.TRAINING, "jobs"}):
+            return None
         return Part(frozenset({Role.CHANGE}), frozenset({About.STATE})) if "hour" in trail else None
     in_score = About.SCORE in said.context.subjects or "score" in said.context.sentence(said.at)
     return Part(_score_roles(said), frozenset({About.SCORE})) if in_score else None
@@ -208,7 +214,8 @@ def _duration(said: Said) -> Part | None:
     if said.context.future:
         return Part(frozenset({Role.HORIZON}), frozenset())
     past_state = {*lead[-3:], *trail[:3]} & words.STATES.keys() and {*trail[:1]} & {"of", "in", "spell"}
-    if past_state or said.last in UNTIL or {*lead} & UNTIL:
+    of_signal = said.context.subjects & words.SIGNALS
+    if past_state or (not of_signal and (said.last in UNTIL or {*lead} & UNTIL)):
         return Part(frozenset({Role.LASTED}), frozenset())
     if said.last in MOVING:
         ahead = [words.SUBJECTS[word] for word in trail if word in words.SUBJECTS]
@@ -219,17 +226,25 @@ def _duration(said: Said) -> Part | None:
 
 
 def _clock(said: Said) -> Part | None:
-    label = said.context.label(said.at)
+    label, future = said.context.label(said.at), said.context.future
+    if future and said.last in {"before", "after"}:
+        return None
     if label is not None:
-        return Part(frozenset({Role(label)}), frozenset())
-    if not said.context.future:
+        first = said.figure_before
+        of_price = label != Role.P50 and first is not None and first.figure.unit is Unit.PRICE  # that is p50's
+        return Part(frozenset({Role(label)}), frozenset()) if future and not of_price else None
+    if not future:
         return Part(frozenset({Role.NOW}), frozenset())
     between = said.last == "between" or (said.last == "and" and "between" in said.context.sentence(said.at))
     return Part(frozenset({Role.P10, Role.P90} if between else {Role.P50}), frozenset())
 
 
-def _date(said: Said) -> Part:
-    return Part(frozenset({Role.P50, Role.P10, Role.P90} if said.context.future else {Role.NOW}), frozenset())
+def _date(said: Said) -> Part | None:
+    """Of a time to come it is the day of that time."""
+    if not said.context.future:
+        return Part(frozenset({Role.NOW}), frozenset())
+    clock = said.figure_before
+    return _clock(clock) if clock is not None and clock.figure.unit is Unit.CLOCK else None
 
 
 READINGS: Mapping[Unit, Callable[[Said], Part | None]] = MappingProxyType(

@@ -32,6 +32,10 @@ BEFORE_A_PAST_STATE = frozenset(
         "out",
     }
 )
+EFFECT_BEFORE = frozenset({"because", "due", "owing", "thanks"})
+EFFECT_BEHIND = frozenset(
+    {"so", "hence", "thus", "therefore", "thereby", "pushed", "pushes", "pushing", "drove", "drives"}
+) | {"driving", "sent", "sends", "sending", "forced", "forces", "forcing", "brought", "brings", "bringing", "triggered"}
 PAST = frozenset({"had", "lasted", "ended", "before", "earlier", "previously"})
 STILL = frozenset(
     {"until", "end", "ends", "last", "lasts", "leave", "leaves", "for", "stay", "remain", "keep", "continue"}
@@ -93,6 +97,7 @@ class Reader:
         yield from self._bound(text, at)
         yield from self._label(text, at)
         yield from self._bare(text, at)
+        yield from self._lasting(text, at)
         yield from self._reason(text)
 
     def _reason(self, text: str) -> Iterator[str]:
@@ -133,6 +138,13 @@ class Reader:
     def _calm(self) -> bool:
         """Whether the forecast sees no change."""
         return self._sheet.next is not None and self._sheet.next.state is None
+
+    def _lasting(self, text: str, at: int) -> Iterator[str]:
+        """Words that say for how long something is so."""
+        if text == "trusted" and "until" not in self._context.sentence(at):
+            yield "trusted: they are not yet"
+        if text == "been" and {*self._context.trail(at)[:2]} & (words.ABOVE | words.BELOW):
+            yield "been: since when is not known"
 
     def _state(self, said: Pulse, at: int) -> Iterator[str]:
         sheet, context = self._sheet, self._context
@@ -221,7 +233,16 @@ class Reader:
 
     def _cause(self, text: str, at: int) -> Iterator[str]:
         """Whether what is called the cause is one."""
-        causes, context = self._vocabulary.causes | self._vocabulary.fuels, self._context
+        causes, context = self._vocabulary.causes, self._context
+        given = words.SIGNALS - {About.SCORE} | self._vocabulary.fuels
+        """What the grid gives: nothing here brings it about."""
+        if text in EFFECT_BEFORE and context.subjects & given:
+            yield f"{text}: nothing that is known brings {' and '.join(sorted(context.subjects & given))} about"
+        behind = {*context.trail(at)[:4]}
+        if text in EFFECT_BEHIND and behind & self._vocabulary.given_words and "score" not in behind:
+            yield f"{text}: nothing that is known brings that about"
+        if text in EFFECT_BEFORE | {"reason"} and self._names_fuel(at):
+            yield f"{text}: a fuel is not the reason"
         brought = text in {"brought", "brings", "bringing"} and "about" in context.trail(at)[:3]
         if (brought or text in words.BECAUSE) and (others := context.subjects & words.SIGNALS - causes):
             yield f"{text}: {', '.join(sorted(others))} is not the cause"
@@ -233,6 +254,10 @@ class Reader:
         subject = words.SUBJECTS.get(text)
         if self._vocabulary.causes and subject in words.SIGNALS - causes and context.called_cause(at):
             yield f"{text} is not the cause"
+
+    def _names_fuel(self, at: int) -> bool:
+        fuels = self._vocabulary.fuels
+        return bool((self._context.subjects | {*self._context.trail(at)}) & fuels)
 
     def _bound(self, text: str, at: int) -> Iterator[str]:
         """`above its limit`, with no figure."""

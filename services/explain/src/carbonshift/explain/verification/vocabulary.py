@@ -74,6 +74,11 @@ class Vocabulary:
         return frozenset(found)
 
     @cached_property
+    def given_words(self) -> frozenset[str]:
+        """The words for price, carbon and fuels."""
+        return frozenset(word for word, of in words.SUBJECTS.items() if of in {"price", "carbon"}) | self.fuels
+
+    @cached_property
     def grounds(self) -> frozenset[str]:
         """The words by which a reason can be named; those of signals are checked by themselves."""
         signals = {word for word, subject in words.SUBJECTS.items() if subject in words.SIGNALS}
@@ -161,6 +166,7 @@ GATES: Mapping[str, Callable[[FactSheet], bool]] = MappingProxyType(
         **{basis: partial(_basis, basis) for basis in BASES},
         **dict.fromkeys(("replay", "replayed", "recording", "recorded"), lambda sheet: sheet.replay is not None),
         **dict.fromkeys(words.TO_DO, _to_do),
+        "stuck": lambda sheet: "signal_flat" in sheet.reasons,
         **dict.fromkeys(("missing", "lost", "unavailable"), _missing),
         "no": _no_change_or_no_forecast,
         **dict.fromkeys(("trust", "trusted"), _doubted),
