@@ -19,7 +19,7 @@ def start(tmp_path):
         known = {key: value for key, value in os.environ.items() if not key.startswith(("CARBONSHIFT_", "NATS_"))}
         process = subprocess.Popen(
             [sys.executable, "-m", "carbonshift.dashboard"],
-            env={**known, "CARBONSHIFT_STATE_DIR": str(tmp_path), "CARBONSHIFT_PORT": "0", **environment},
+            env={**known, "CARBONSHIFT_STATE_DIR": str(tmp_path), "CARBONSHIFT_HTTP_PORT": "0", **environment},
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -49,7 +49,7 @@ def test_it_ends_at_once_though_a_page_is_open(start, broker_url):
 @pytest.mark.parametrize(
     ("environment", "said", "code"),
     [
-        ({"CARBONSHIFT_PORT": "many"}, "CARBONSHIFT_PORT", 2),
+        ({"CARBONSHIFT_HTTP_PORT": "many"}, "CARBONSHIFT_HTTP_PORT", 2),
         ({"NATS_URL": "nats://127.0.0.1:1"}, "no NATS broker answers", 1),
         ({}, "NATS_URL is not set", 2),
     ],
@@ -65,6 +65,6 @@ def test_where_it_cannot_start_it_says_so_in_one_line(start, environment, said, 
 def test_a_port_that_is_taken_is_named(start, broker_url):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        process = start(CARBONSHIFT_PORT=str(port))
+        process = start(CARBONSHIFT_HTTP_PORT=str(port))
         assert process.wait(20) == 2
     assert f"cannot listen on 127.0.0.1 port {port}" in process.stderr.read()
