@@ -3,12 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from types import TracebackType
 from typing import Any, cast
 
 from faststream import BaseMiddleware
 from faststream.exceptions import AckMessage, NackMessage, RejectMessage, SkipMessage
 from faststream.nats import NatsBroker
 from nats.aio.msg import Msg
+from nats.errors import ConnectionReconnectingError
 from prometheus_client import CollectorRegistry
 
 from carbonshift.common.errors import TransientError
@@ -38,7 +40,7 @@ def connect(settings: Settings, registry: CollectorRegistry, *, no_echo: bool = 
     async def on_error(error: Exception) -> None:
         logger.warning("broker: %s", error or type(error).__name__)
 
-    broker = NatsBroker(
+    broker = _Broker(
         settings.servers(),
         name=f"carbonshift-{settings.service}",
         max_reconnect_attempts=-1,
@@ -91,6 +93,21 @@ class Outlet:
         await _through_outages(once, f"{subject} was not stored")
         for heard in self._listeners:
             heard(event)
+
+
+class _Broker(NatsBroker):
+    """Can be stopped while the server is away: there is nothing to drain then."""
+
+    async def stop(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_val: BaseException | None = None,
+        exc_tb: TracebackType | None = None,
+    ) -> None:
+        try:
+            await super().stop(exc_type, exc_val, exc_tb)
+        except ConnectionReconnectingError:
+            await self.connection.close()
 
 
 async def _through_outages(call: Callable[[], Awaitable[None]], problem: str) -> None:
