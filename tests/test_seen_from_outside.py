@@ -100,6 +100,15 @@ async def test_every_service_is_ready_counts_and_tells_in_json_without_a_secret(
         assert not [secret for secret in SECRETS.values() if secret in text]
 
 
+def test_what_keeps_a_service_from_starting_is_json_too(start, tmp_path):
+    log = tmp_path / "log"
+    environment = {"NATS_URL": "nats://127.0.0.1:9", "CARBONSHIFT_PRICE_SOURCES": "nobody"}
+    assert start("carbonshift.ingest", log=log, CARBONSHIFT_LOG_FORMAT="json", **environment).wait(30) == 2
+    (line,) = map(json.loads, log.read_text().splitlines())
+    assert line["level"] == "critical"
+    assert "nothing is registered as 'nobody'" in line["message"]
+
+
 async def url_in(log):
     """Where the service says that it answers."""
     found = re.search(r"http://127\.0\.0\.1:\d+/", log.read_text()) if log.exists() else None

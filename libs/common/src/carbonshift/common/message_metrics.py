@@ -24,12 +24,14 @@ class SubjectPatterns:
     """Which kind of event a subject carries."""
 
     def __init__(self, prefix: str) -> None:
-        patterns = [kind.subjects(prefix) for kind in EVENTS]
-        self._patterns = [(re.compile(re.escape(one).replace(r"\*", "[^.]+")), one) for one in patterns]
+        self._patterns = [kind.subjects(prefix) for kind in EVENTS]
+        each = (re.escape(pattern).replace(r"\*", "[^.]+") for pattern in self._patterns)
+        self._any = re.compile("|".join(f"({one})" for one in each))
 
     def of(self, subject: str) -> str:
         """The pattern, with `*` for a token; `other` for what is no event of ours."""
-        return next((pattern for expression, pattern in self._patterns if expression.fullmatch(subject)), OTHER)
+        found = self._any.fullmatch(subject)
+        return self._patterns[found.lastindex - 1] if found and found.lastindex else OTHER
 
 
 class _ByPattern(MetricsSettingsProvider[Any, PublishCommand]):
