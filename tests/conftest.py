@@ -38,6 +38,7 @@ def start():
     for process in running:
         if process.poll() is None:
             process.terminate()
+    for process in running:
         process.wait(30)
 
 

@@ -29,7 +29,7 @@ async def test_a_killed_ingest_leaves_no_gap_and_says_nothing_twice(bus, start, 
         "CARBONSHIFT_PRICE_SOURCES": "caiso-rtm",
         "CARBONSHIFT_CARBON_SOURCES": "watttime",
         "CARBONSHIFT_DAY_AHEAD_SOURCE": "caiso-dam",
-        "CARBONSHIFT_METRICS_PORT": str(free_port),
+        "CARBONSHIFT_HTTP_PORT": str(free_port),
         "CARBONSHIFT_LOG_LEVEL": "DEBUG",
     }
     log = tmp_path / "log"
@@ -117,14 +117,15 @@ def test_up_does_not_start_again_what_does_not_take_its_settings(carbonshift):
     assert result.stderr.strip().endswith("ingest does not take its settings; its own line above says what to mend")
 
 
-def test_a_metrics_port_that_is_taken_is_one_line_and_exit_code_two(bus, grid):
+def test_a_port_that_is_taken_is_one_line_and_exit_code_two(bus, grid):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        result = ingest(bus, grid, CARBONSHIFT_METRICS_PORT=str(taken.getsockname()[1]))
+        port = taken.getsockname()[1]
+        result = ingest(bus, grid, CARBONSHIFT_HTTP_PORT=str(port))
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
-    assert result.stderr.strip().splitlines()[-1].startswith("carbonshift: CARBONSHIFT_METRICS_PORT=")
+    assert result.stderr.strip().splitlines()[-1].startswith(f"carbonshift: cannot listen on 127.0.0.1 port {port}")
 
 
 def ingest(bus, grid, **changes):

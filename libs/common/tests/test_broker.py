@@ -4,12 +4,13 @@ import asyncio
 import base64
 from datetime import timedelta
 
-from faststream import AckPolicy, FastStream
+from faststream import AckPolicy
 from faststream.nats import PullSub
 
-from carbonshift.common.broker import Outlet, connect
+from carbonshift.common.broker import Outlet
 from carbonshift.common.errors import TransientError
 from carbonshift.common.events import CarbonBasis, DeadLetter, GridTick, PriceMarket, Quality
+from carbonshift.common.service import Service as CommonService
 from carbonshift.common.settings import Settings
 from carbonshift.common.streams import stream_of
 
@@ -43,7 +44,8 @@ class Service:
         self.errors = list(errors)
         self.seen: list[GridTick] = []
         self.arrived = asyncio.Event()
-        broker = connect(self.settings)
+        self.app = CommonService(self.settings)
+        broker = self.app.broker
         self.outlet = Outlet(broker, self.settings, GridTick)
 
         @broker.subscriber(
@@ -60,7 +62,7 @@ class Service:
             self.arrived.set()
 
         self.started = asyncio.Event()
-        self.app = FastStream(broker, after_startup=[self.started.set])
+        self.app.after_startup(self.started.set)
 
     async def __aenter__(self):
         self.task = asyncio.create_task(self.app.run())

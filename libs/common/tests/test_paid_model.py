@@ -84,7 +84,7 @@ def test_prometheus_sees_the_counts_as_they_stand():
     metrics = CallMetrics("carbonshift_acme", counts, {"used": "Answers that were used."})
     counts.usd += 0.25
     counts.dropped += Counter(["crossed"])
-    told = generate_latest(metrics.registry).decode().splitlines()
+    told = generate_latest(metrics).decode().splitlines()
     assert {line for line in told if not line.startswith("#")} == {
         "carbonshift_acme_calls_total 3.0",
         "carbonshift_acme_used_total 2.0",

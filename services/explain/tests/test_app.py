@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-import socket
 import threading
 import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-import httpx
 import pytest
+from prometheus_client import generate_latest
 
 from carbonshift.common.client import bare_client
 from carbonshift.common.embedded import embedded_server
@@ -32,7 +31,7 @@ async def explaining(url, **changes):
     task = asyncio.create_task(app.run())
     try:
         await asyncio.wait_for(started.wait(), 20)
-        yield
+        yield app
     finally:
         app.exit()
         await task
@@ -234,14 +233,10 @@ async def test_an_exit_while_the_api_hangs_is_quick_and_the_transition_told_afte
 
 async def test_prometheus_is_told_what_became_of_the_questions(bus, key, tells, spike):
     tells(spike())
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    async with explaining(bus.url, **key, metrics_port=port):
+    async with explaining(bus.url, **key) as service:
         await bus.publish(spike())
         await bus.collect(Narrative, when=bool)
-        async with httpx.AsyncClient() as http:
-            told = (await http.get(f"http://127.0.0.1:{port}/metrics")).text.splitlines()
+        told = generate_latest(service.registry).decode().splitlines()
     assert {
         "carbonshift_writer_calls_total 1.0",
         "carbonshift_writer_accepted_at_first_total 1.0",

@@ -1,22 +1,18 @@
-import socket
-import urllib.request
 from datetime import UTC, datetime
 
-import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from carbonshift.common.errors import InputError
 from carbonshift.common.events import (
     Account,
     EnergyBasis,
+    JobStatus,
     Replay,
     RunState,
     WorkerEvent,
     WorkerEventKind,
     WorkerTelemetry,
 )
-from carbonshift.common.metrics_endpoint import serve_metrics
 from carbonshift.gpu_worker.metrics import Metrics
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -57,7 +53,7 @@ def event(kind, sequence):
 
 
 def scraped(metrics):
-    families = text_string_to_metric_families(generate_latest(metrics.registry).decode())
+    families = text_string_to_metric_families(generate_latest(metrics).decode())
     return {
         (sample.name, *sorted(sample.labels.values())): sample.value for family in families for sample in family.samples
     }
@@ -65,7 +61,7 @@ def scraped(metrics):
 
 def test_the_latest_of_each_board_is_told_and_what_it_does_not_tell_is_left_out():
     metrics = Metrics()
-    assert scraped(metrics) == {}
+    assert not [name for name, *_ in scraped(metrics) if name != "carbonshift_jobs"]
     metrics.note(telemetry(energy_j=900.0))
     metrics.note(telemetry())
     metrics.note(telemetry(device_uuid="GPU-2", replay=Replay(run="july"), energy_basis="estimated"))
@@ -83,18 +79,12 @@ def test_the_latest_of_each_board_is_told_and_what_it_does_not_tell_is_left_out(
     assert told["carbonshift_worker_events_total", "GPU-1", "cap_refused"] == 1
 
 
-@pytest.fixture
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def test_it_answers_at_the_loopback_interface_and_a_taken_port_is_said(free_port):
+def test_the_jobs_here_are_counted_by_what_they_do_and_none_is_named():
     metrics = Metrics()
-    metrics.note(telemetry())
-    serve_metrics(metrics.registry, free_port)
-    with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/metrics") as answer:
-        assert b'carbonshift_running{clock="wall",device="GPU-1"} 1.0' in answer.read()
-    with pytest.raises(InputError, match=f"CARBONSHIFT_METRICS_PORT={free_port}"):
-        serve_metrics(metrics.registry, free_port)
+    for job, state in (("a", "running"), ("b", "running"), ("c", "parked"), ("a", "paused"), ("b", "ended")):
+        metrics.note(
+            JobStatus(job=job, worker="w", site="s", region="caiso", observed_at=NOON, state=RunState(state), step=1)
+        )
+    told = scraped(metrics)
+    counts = {state: told["carbonshift_jobs", state] for state in ("running", "paused", "parked")}
+    assert counts == {"running": 0, "paused": 1, "parked": 1}

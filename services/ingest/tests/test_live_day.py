@@ -3,12 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from carbonshift.common.client import bare_client
 from carbonshift.common.events import GridTick, Quality
 from carbonshift.common.plugins import load_plugin
 from carbonshift.ingest.chain import Chain
-from carbonshift.ingest.delays import Delays
+from carbonshift.ingest.metrics import IngestMetrics
 from carbonshift.ingest.poll import Feed
 from carbonshift.ingest.publish import Publisher
 from carbonshift.ingest.reading import Signal
@@ -50,7 +51,7 @@ async def a_day(bus, grid, monkeypatch, carbon_sources, end, poll_seconds=30.0, 
                 signal,
                 [load_plugin("carbonshift.sources", name)(settings, web) for name in names],
                 settings,
-                Delays(),
+                IngestMetrics(CollectorRegistry()),
                 since,
                 clock,
             )

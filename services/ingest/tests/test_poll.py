@@ -7,13 +7,14 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
 from carbonshift.common.client import bare_client
 from carbonshift.common.errors import InputError
 from carbonshift.common.events import CarbonBasis, GridTick, Issue, PriceMarket, Quality
 from carbonshift.ingest.chain import Chain
-from carbonshift.ingest.delays import Delays
 from carbonshift.ingest.errors import SourceUnavailableError
+from carbonshift.ingest.metrics import IngestMetrics
 from carbonshift.ingest.poll import Feed, changed, check_steps
 from carbonshift.ingest.publish import Publisher
 from carbonshift.ingest.published import published
@@ -77,7 +78,7 @@ def feed(clock, prices, carbons, shelf=None, **changes):
     settings = IngestSettings(price_sources=("a",), carbon_sources=("b",), **changes)
     since = clock.now - timedelta(seconds=settings.backfill_seconds)
     price, carbon = (
-        Chain(signal, sources, settings, Delays(), since, clock)
+        Chain(signal, sources, settings, IngestMetrics(CollectorRegistry()), since, clock)
         for signal, sources in ((Signal.PRICE, prices), (Signal.CARBON, carbons))
     )
     return Feed(settings, price, carbon, shelf or Shelf(), clock)

@@ -38,10 +38,16 @@ def settings_table() -> str:
     """Markdown: one table for what every service reads, and one a service."""
     tables = [f"{HEAD}\n## Every service\n\n{_table(Settings.model_fields)}"]
     for cls in CLASSES:
-        own = {name: field for name, field in cls.model_fields.items() if name not in Settings.model_fields}
+        own = {name: field for name, field in cls.model_fields.items() if not _is_shared(name, field)}
         if own:
             tables.append(f"## {cls.service}\n\n{_table(own)}")
     return "\n\n".join(tables) + "\n"
+
+
+def _is_shared(name: str, field: FieldInfo) -> bool:
+    """Whether it is what every service reads, with the same default."""
+    shared = Settings.model_fields.get(name)
+    return shared is not None and shared.default == field.default
 
 
 def _table(fields: dict[str, FieldInfo]) -> str:

@@ -195,7 +195,7 @@ class _Stage:
             self._say("starting decide, forecast, explain and dashboard on an embedded broker")
             for service in ("decide", "forecast", "explain"):
                 self._service(service, DECIDE if service == "decide" else {})
-            self._service("dashboard", {"CARBONSHIFT_PORT": "0"})
+            self._service("dashboard", {"CARBONSHIFT_HTTP_PORT": "0"})
             self._say(f"replaying the two weeks before {START:%Y-%m-%d}, so that the norms have a past")
             await replay_tape(self._settings, tape, warm_up, Replay(run=run))
             await self._until(

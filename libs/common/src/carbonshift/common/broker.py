@@ -3,15 +3,19 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from types import TracebackType
 from typing import Any, cast
 
 from faststream import BaseMiddleware
 from faststream.exceptions import AckMessage, NackMessage, RejectMessage, SkipMessage
 from faststream.nats import NatsBroker
 from nats.aio.msg import Msg
+from nats.errors import ConnectionReconnectingError
+from prometheus_client import CollectorRegistry
 
 from carbonshift.common.errors import TransientError
 from carbonshift.common.events import DeadLetter, Event, headers
+from carbonshift.common.message_metrics import MessageMetrics
 from carbonshift.common.outage import is_outage
 from carbonshift.common.settings import Settings
 from carbonshift.common.streams import MAX_DELIVER, stream_name, stream_of
@@ -23,8 +27,8 @@ PUBLISH_RETRY_SECONDS = 20.0
 """A leader's death stops publishing for about 5 s."""
 
 
-def connect(settings: Settings, *, no_echo: bool = False) -> NatsBroker:
-    """The broker of one service, not yet started.
+def connect(settings: Settings, registry: CollectorRegistry, *, no_echo: bool = False) -> NatsBroker:
+    """The broker of one service, not yet started; what becomes of its messages is counted in `registry`.
 
     A TransientError in a handler is redelivered with a growing delay, at most MAX_DELIVER times; any other
     error puts the message on `<prefix>.dlq.<service>` at once and the service goes on. With `no_echo` a core
@@ -36,7 +40,7 @@ def connect(settings: Settings, *, no_echo: bool = False) -> NatsBroker:
     async def on_error(error: Exception) -> None:
         logger.warning("broker: %s", error or type(error).__name__)
 
-    broker = NatsBroker(
+    broker = _Broker(
         settings.servers(),
         name=f"carbonshift-{settings.service}",
         max_reconnect_attempts=-1,
@@ -47,7 +51,10 @@ def connect(settings: Settings, *, no_echo: bool = False) -> NatsBroker:
         log_level=logging.DEBUG,
         graceful_timeout=10.0,
     )
-    broker.add_middleware(_dead_letters(broker, settings, logger))
+    metrics = MessageMetrics(registry, settings)
+    broker.add_middleware(_dead_letters(broker, settings, logger, metrics))
+    if settings.http_port is not None:  # else nobody can ask for them, and they cost each message up to 0.1 ms
+        broker.add_middleware(metrics.middleware)  # within the other, which turns errors into what they come to
     return broker
 
 
@@ -66,6 +73,11 @@ class Outlet:
             )
             for kind in kinds
         }
+        self._listeners: list[Callable[[Event], None]] = []
+
+    def listen(self, heard: Callable[[Event], None]) -> None:
+        """Have `heard` called with each event that has been stored."""
+        self._listeners.append(heard)
 
     async def publish(self, event: Event) -> None:
         """Store `event`; repeats itself under the same id for 20 s while the broker is away.
@@ -80,6 +92,23 @@ class Outlet:
             await publisher.publish(event, subject, headers=message_headers, correlation_id=event.id)
 
         await _through_outages(once, f"{subject} was not stored")
+        for heard in self._listeners:
+            heard(event)
+
+
+class _Broker(NatsBroker):
+    """Can be stopped while the server is away: there is nothing to drain then."""
+
+    async def stop(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_val: BaseException | None = None,
+        exc_tb: TracebackType | None = None,
+    ) -> None:
+        try:
+            await super().stop(exc_type, exc_val, exc_tb)
+        except ConnectionReconnectingError:
+            await self.connection.close()
 
 
 async def _through_outages(call: Callable[[], Awaitable[None]], problem: str) -> None:
@@ -96,7 +125,9 @@ async def _through_outages(call: Callable[[], Awaitable[None]], problem: str) ->
             await asyncio.sleep(0.25)
 
 
-def _dead_letters(broker: NatsBroker, settings: Settings, logger: logging.Logger) -> type[BaseMiddleware]:
+def _dead_letters(
+    broker: NatsBroker, settings: Settings, logger: logging.Logger, metrics: MessageMetrics
+) -> type[BaseMiddleware]:
     """The middleware that decides what becomes of a message whose handler failed."""
 
     class DeadLetters(BaseMiddleware):
@@ -129,5 +160,6 @@ def _dead_letters(broker: NatsBroker, settings: Settings, logger: logging.Logger
                 )
 
             await _through_outages(once, "a dead letter was not stored")
+            metrics.buried(raw.subject)
 
     return DeadLetters

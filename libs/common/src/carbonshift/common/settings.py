@@ -70,6 +70,13 @@ class Settings(BaseSettings):
     """Where the embedded broker keeps its store, and a worker its captured limits."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """How much a service tells on stderr: DEBUG, INFO, WARNING or ERROR."""
+    log_format: Literal["text", "json"] = "text"
+    """How it tells it: `text`, or `json`, an object a line."""
+    http_host: str = "127.0.0.1"
+    """Address at which a service answers over HTTP; there is no login, so beyond loopback keep others out."""
+    http_port: int | None = Field(default=None, ge=0, le=65_535)
+    """Port of `/metrics`, `/healthz` and `/readyz`, one of its own for each service of a machine; 0 = any that is free,
+    and the log says which; without it a service does not answer."""
 
     @classmethod
     def settings_customise_sources(

@@ -7,8 +7,9 @@ from types import FrameType
 
 import uvicorn
 
-from carbonshift.common.errors import InputError
+from carbonshift.common.http_endpoint import listening, shown_url
 from carbonshift.common.process import run_process
+from carbonshift.common.reach import reach_broker
 from carbonshift.dashboard.app import build
 from carbonshift.dashboard.settings import DashboardSettings
 
@@ -25,12 +26,14 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-async def serve(settings: DashboardSettings) -> None:
-    """Serve until SIGTERM or SIGINT.
+async def serve(settings: DashboardSettings, *, wait: bool) -> None:
+    """Serve until SIGTERM or SIGINT; with `wait` the page is there before the broker is.
 
-    Raises: InputError where the address cannot be listened on.
+    Raises: InputError where the address cannot be listened on, BrokerUnreachableError.
     """
-    with _listener(settings) as listener:
+    if not wait:
+        await reach_broker(settings)
+    with listening(settings.http_host, settings.http_port) as listener:
         config = uvicorn.Config(
             build(settings),
             timeout_graceful_shutdown=STOP_SECONDS,
@@ -46,21 +49,8 @@ async def serve(settings: DashboardSettings) -> None:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
-        host, port = listener.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
-        logging.getLogger("carbonshift.dashboard").info("http://%s:%d/", shown, port)
+        logging.getLogger("carbonshift.dashboard").info(shown_url(listener))
         await server.serve([listener])
-
-
-def _listener(settings: DashboardSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=2_048)
-    except OSError as error:
-        raise InputError(
-            f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}",
-            "set CARBONSHIFT_PORT to a free one (0 finds one), or CARBONSHIFT_HOST to an address of this machine",
-        ) from error
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse
 from fastapi.staticfiles import StaticFiles
@@ -15,6 +15,7 @@ from fastapi.staticfiles import StaticFiles
 from carbonshift.dashboard.board import Board
 from carbonshift.dashboard.feed import Feed
 from carbonshift.dashboard.fleet import KINDS, Bounds, Fleet
+from carbonshift.dashboard.health import health
 from carbonshift.dashboard.secure import SecureHeaders
 from carbonshift.dashboard.settings import DashboardSettings
 from carbonshift.dashboard.view import Snapshot, snapshot
@@ -27,7 +28,6 @@ GATHER_SECONDS = 0.25
 HEARTBEAT_SECONDS = 5.0
 WHOLE_SECONDS = 60.0
 """How often a page is told everything again, so that what has been let go disappears."""
-PING_SECONDS = 1
 
 
 def build(settings: DashboardSettings | None = None) -> FastAPI:
@@ -36,10 +36,13 @@ def build(settings: DashboardSettings | None = None) -> FastAPI:
     board = Board(Bounds(points=settings.history_intervals))
     feed = Feed(settings, KINDS, settings.history_intervals, board.hear, board.touch)
 
+    heard_by: list[asyncio.Task[None]] = []
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         settings.servers()  # refused at once where there is none
         hearing = asyncio.create_task(feed.run())
+        heard_by.append(hearing)
         hearing.add_done_callback(_tell_if_failed)
         try:
             yield
@@ -68,6 +71,7 @@ def build(settings: DashboardSettings | None = None) -> FastAPI:
     )
     app.state.board = board
     app.add_middleware(SecureHeaders)
+    app.include_router(health(feed, lambda: any(not task.done() for task in heard_by)))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
     @app.get("/api/v1/snapshot")
@@ -80,18 +84,6 @@ def build(settings: DashboardSettings | None = None) -> FastAPI:
         """First everything, then what changes as it changes; an empty message every few seconds shows that it lives."""
         async for message in _changes(board, present):
             yield message
-
-    @app.get("/healthz")
-    async def alive() -> dict[str, str]:
-        """The process answers."""
-        return {"status": "alive"}
-
-    @app.get("/readyz", responses={503: {"description": "the broker does not answer"}})
-    async def ready() -> dict[str, str]:
-        """The broker answers too."""
-        if not await feed.ping(PING_SECONDS):
-            raise HTTPException(503, "the broker does not answer")
-        return {"status": "ready"}
 
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:

@@ -6,6 +6,7 @@ anew after each reconnection, and what it hears twice is for `fleet` to see thro
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 
@@ -60,6 +61,7 @@ class Feed:
         self._complaints: dict[str, str] = {}
         self._logger = logging.getLogger(f"carbonshift.{settings.service}")
         self.unreadable_messages = 0
+        self.heard_events: Counter[str] = Counter()
 
     @property
     def connected(self) -> bool:
@@ -179,6 +181,7 @@ class Feed:
             self.unreadable_messages += 1
             self._logger.warning("%s: no valid %s, not shown: %s", message.subject, kind.__name__, error)
             return
+        self.heard_events[kind.kind] += 1
         self._hear(event, message.metadata.timestamp)
 
     def _complain(self, about: str, problem: str, level: int = logging.WARNING) -> None:

@@ -14,10 +14,8 @@ class DashboardSettings(Settings):
 
     service: ClassVar[str] = "dashboard"
 
-    host: str = "127.0.0.1"
-    """Address to listen on; there is no login, so beyond loopback put a proxy with one before it."""
-    port: int = Field(default=8765, ge=0, le=65_535)
-    """Port to listen on; 0 = any that is free."""
+    http_port: int = Field(default=8765, ge=0, le=65_535)
+    """Port of the page, and of what every service answers; 0 = any that is free, and the log says which."""
     history_intervals: int = Field(default=288, ge=2, le=2_016)
     """Intervals of each region that the chart shows: 288 of five minutes are a day."""
     quiet_seconds: float = Field(default=15.0, gt=0)

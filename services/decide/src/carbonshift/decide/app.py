@@ -3,10 +3,10 @@
 import time
 from datetime import UTC, datetime
 
-from faststream import AckPolicy, FastStream
+from faststream import AckPolicy
 from faststream.nats import NatsMessage, PullSub
 
-from carbonshift.common.broker import Outlet, connect
+from carbonshift.common.broker import Outlet
 from carbonshift.common.client import bare_client
 from carbonshift.common.events import (
     DayAheadPrices,
@@ -21,19 +21,25 @@ from carbonshift.common.events import (
     ResumeToken,
     WorkerTelemetry,
 )
-from carbonshift.common.streams import declare_streams, stream_of
+from carbonshift.common.service import Service
+from carbonshift.common.streams import stream_of
 from carbonshift.decide.decider import Decider
+from carbonshift.decide.metrics import DecideMetrics
 from carbonshift.decide.settings import DecideSettings
 
 __all__ = ["build"]
 
 
-def build(settings: DecideSettings | None = None) -> FastStream:
+def build(settings: DecideSettings | None = None) -> Service:
     """Wire decide to its broker. A factory: each test and each command starts its own, nothing is global."""
     settings = settings or DecideSettings.load()
     prefix = settings.subject_prefix
-    broker = connect(settings)
-    decider = Decider(settings, Outlet(broker, settings, JobPlan, Flexibility, GridTransition, ResumeToken, GridState))
+    service = Service(settings)
+    broker = service.broker
+    metrics = DecideMetrics(service.registry)
+    outlet = Outlet(broker, settings, JobPlan, Flexibility, GridTransition, ResumeToken, GridState)
+    outlet.listen(metrics.note)
+    decider = Decider(settings, outlet)
 
     @broker.subscriber(
         GridTick.subjects(prefix),  # and published prices in the same order: the durable has both
@@ -45,6 +51,8 @@ def build(settings: DecideSettings | None = None) -> FastStream:
     )
     async def on_tick(event: GridTick | DayAheadPrices, message: NatsMessage) -> None:
         await decider.on_event(event, message.raw_message, (await broker.connect()).jetstream())
+        if isinstance(event, GridTick):
+            metrics.decided(event)
 
     # Without replies: their senders wait for the stream to confirm, not for us.
     @broker.subscriber(WorkerTelemetry.subjects(prefix), no_reply=True, title="what the devices draw")
@@ -63,12 +71,9 @@ def build(settings: DecideSettings | None = None) -> FastStream:
     async def on_target(target: PowerTarget) -> None:
         decider.tokens.targeted(target, datetime.now(UTC))
 
-    app = FastStream(broker)
-
-    @app.on_startup
+    @service.on_startup
     async def prepare() -> None:
-        await declare_streams(settings)
         async with bare_client(settings) as client:
             await decider.refill(client.jetstream())
 
-    return app
+    return service

@@ -1,12 +1,12 @@
 """Shell of explain: transitions in, narratives out, and a digest a day. Who tells them is in `teller` and `digest`."""
 
-from faststream import AckPolicy, FastStream
+from faststream import AckPolicy
 from faststream.nats import NatsMessage, PullSub
 
-from carbonshift.common.broker import Outlet, connect
+from carbonshift.common.broker import Outlet
 from carbonshift.common.events import Digest, GridState, GridTransition, Narrative, ResumeToken, WorkerTelemetry
-from carbonshift.common.metrics_endpoint import serve_metrics
-from carbonshift.common.streams import declare_streams, stream_of
+from carbonshift.common.service import Service
+from carbonshift.common.streams import stream_of
 from carbonshift.explain.digest.daily import DailyDigests
 from carbonshift.explain.last_stored import last_stored
 from carbonshift.explain.settings import ExplainSettings
@@ -15,14 +15,17 @@ from carbonshift.explain.teller import Teller
 __all__ = ["build"]
 
 
-def build(settings: ExplainSettings | None = None) -> FastStream:
+def build(settings: ExplainSettings | None = None) -> Service:
     """Wire explain to its broker. A factory: each test and each command starts its own, nothing is global."""
     settings = settings or ExplainSettings.load()
     prefix = settings.subject_prefix
-    broker = connect(settings)
+    service = Service(settings)
+    broker = service.broker
     outlet = Outlet(broker, settings, Narrative, Digest)
     digests = DailyDigests(settings, outlet)
     teller = Teller(settings)
+    if teller.writer:
+        service.registry.register(teller.writer.metrics)
 
     @broker.subscriber(
         GridTransition.subjects(prefix),
@@ -50,18 +53,10 @@ def build(settings: ExplainSettings | None = None) -> FastStream:
     async def on_token(token: ResumeToken) -> None:
         teller.lookout.hear(token)
 
-    app = FastStream(broker)
-
-    @app.on_startup
-    async def prepare() -> None:
-        if teller.writer and settings.metrics_port is not None:
-            serve_metrics(teller.writer.metrics.registry, settings.metrics_port)
-        await declare_streams(settings)
-
-    @app.on_shutdown
+    @service.on_shutdown
     async def give_up() -> None:
         teller.stop()
         await digests.close()
 
-    app.after_shutdown(teller.close)
-    return app
+    service.after_shutdown(teller.close)
+    return service

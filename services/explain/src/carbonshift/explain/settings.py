@@ -23,8 +23,6 @@ class ExplainSettings(Settings):
     """IANA name of the local clock: narratives tell their times by it, and a digest has its day."""
     answer_seconds: float = Field(default=5.0, ge=0, le=60)
     """How long a narrative waits for what the fleet makes of the change; in a replay no longer than an interval."""
-    metrics_port: int | None = Field(default=None, ge=1, le=65_535)
-    """Port of the loopback interface at which Prometheus finds what became of the questions to Claude."""
 
     anthropic_api_key: SecretStr | None = Field(
         default=None, repr=False, validation_alias=AliasChoices("ANTHROPIC_API_KEY", "anthropic_api_key")

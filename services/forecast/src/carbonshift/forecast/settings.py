@@ -40,8 +40,6 @@ class ForecastSettings(Settings):
     """A new forecast of a region this long after the last one, as far as the length of its intervals allows."""
     time_zone: TimeZone = "UTC"
     """IANA name of the local clock: by it people get up, and have weekends."""
-    metrics_port: int | None = Field(default=None, ge=1, le=65_535)
-    """Port of the loopback interface at which Prometheus finds what became of the questions to a language model."""
 
     openai_api_key: SecretStr | None = Field(
         default=None, repr=False, validation_alias=AliasChoices("OPENAI_API_KEY", "openai_api_key")

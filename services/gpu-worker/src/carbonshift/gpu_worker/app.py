@@ -7,11 +7,11 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 
-from faststream import AckPolicy, FastStream
+from faststream import AckPolicy
 from faststream.nats import NatsBroker, NatsMessage
 from nats.js.api import DeliverPolicy
 
-from carbonshift.common.broker import Outlet, connect
+from carbonshift.common.broker import Outlet
 from carbonshift.common.client import bare_client
 from carbonshift.common.events import (
     DeadLetter,
@@ -24,9 +24,9 @@ from carbonshift.common.events import (
     WorkerEvent,
     WorkerTelemetry,
 )
-from carbonshift.common.metrics_endpoint import serve_metrics
 from carbonshift.common.readback import events_of
-from carbonshift.common.streams import declare_streams, stream_name, stream_of, token_durable
+from carbonshift.common.service import Service
+from carbonshift.common.streams import stream_name, stream_of, token_durable
 from carbonshift.gpu_worker.agent import Agent
 from carbonshift.gpu_worker.metrics import Metrics
 from carbonshift.gpu_worker.outbox import Outbox
@@ -43,11 +43,13 @@ LAST_WORDS_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
-def build(settings: GpuWorkerSettings | None = None) -> FastStream:
+def build(settings: GpuWorkerSettings | None = None) -> Service:
     """Hold this host's GPUs and the training on it to what its grid region and its site allow."""
     settings = settings or GpuWorkerSettings.load()
-    broker = connect(settings, no_echo=True)
+    service = Service(settings, durables=[token_durable(settings.site)], no_echo=True)
+    broker = service.broker
     metrics = Metrics()
+    service.registry.register(metrics)
     outlet = Outlet(broker, settings, WorkerEvent, WorkerTelemetry, EnergyUse, JobStatus, DeadLetter)
     outbox = Outbox(outlet)
     outbox.listen(metrics.note)
@@ -61,11 +63,7 @@ def build(settings: GpuWorkerSettings | None = None) -> FastStream:
     def spawn(work: Coroutine[None, None, None], among: set[asyncio.Task[None]]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         among.add(task)
-        task.add_done_callback(partial(_ended, app, failed))
-
-    def show() -> None:
-        if settings.metrics_port:
-            serve_metrics(metrics.registry, settings.metrics_port)
+        task.add_done_callback(partial(_ended, service, failed))
 
     async def start() -> None:
         spawn(outbox.run(), publishing)
@@ -87,20 +85,13 @@ def build(settings: GpuWorkerSettings | None = None) -> FastStream:
         if failed:
             raise failed[0]
 
-    app = FastStream(
-        broker,
-        on_startup=[
-            show,
-            partial(declare_streams, settings, [token_durable(settings.site)]),
-            agent.open,
-            partial(_hear_the_site, settings, agent),
-            partial(_hear_what_is_owed, settings, agent),
-        ],
-        after_startup=[start],
-        on_shutdown=[stop],
-        after_shutdown=[fail],
-    )
-    return app
+    service.on_startup(agent.open)
+    service.on_startup(partial(_hear_the_site, settings, agent))
+    service.on_startup(partial(_hear_what_is_owed, settings, agent))
+    service.after_startup(start)
+    service.on_shutdown(stop)
+    service.after_shutdown(fail)
+    return service
 
 
 def _listen(broker: NatsBroker, settings: GpuWorkerSettings, agent: Agent) -> None:
@@ -183,11 +174,11 @@ async def _hear_what_is_owed(settings: GpuWorkerSettings, agent: Agent) -> None:
             agent.on_tick(tick)
 
 
-def _ended(app: FastStream, failed: list[BaseException], task: asyncio.Task[None]) -> None:
+def _ended(service: Service, failed: list[BaseException], task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()):
         failed.append(error)
         log.critical("the worker stops: a part of it failed", exc_info=error)
-        app.exit()
+        service.exit()
 
 
 async def _last_words(outbox: Outbox) -> None:

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from prometheus_client import CollectorRegistry, Metric
+from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from carbonshift.common.events import Event, RunState, WorkerEvent, WorkerEventKind, WorkerTelemetry
+from carbonshift.common.events import Event, JobStatus, RunState, WorkerEvent, WorkerEventKind, WorkerTelemetry
 
 __all__ = ["Metrics"]
 
@@ -34,10 +34,9 @@ class Metrics(Collector):
     """Gathers what is noted; scraped in a thread of its own, so what it reads is replaced, never changed."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.registry.register(self)
         self._latest: dict[str, WorkerTelemetry] = {}
         self._happened: Counter[tuple[str, WorkerEventKind]] = Counter()
+        self._jobs: dict[str, RunState] = {}
 
     def note(self, event: Event) -> None:
         """Something has been said."""
@@ -45,6 +44,9 @@ class Metrics(Collector):
             self._latest = {**self._latest, event.device_uuid: event}
         elif isinstance(event, WorkerEvent):
             self._happened = self._happened + Counter([(event.device_uuid, event.event)])
+        elif isinstance(event, JobStatus):
+            jobs = {**self._jobs, event.job: event.state}
+            self._jobs = {job: state for job, state in jobs.items() if state is not RunState.ENDED}
 
     def collect(self) -> Iterator[Metric]:
         """As Prometheus asks for it."""
@@ -67,6 +69,13 @@ class Metrics(Collector):
         for (device, kind), count in self._happened.items():
             happened.add_metric((device, kind), count)
         yield happened
+        jobs, states = (
+            GaugeMetricFamily("carbonshift_jobs", "Jobs here.", labels=("state",)),
+            Counter(self._jobs.values()),
+        )
+        for state in (RunState.RUNNING, RunState.PAUSED, RunState.PARKED):
+            jobs.add_metric((state,), states[state])
+        yield jobs
 
 
 def _board(told: WorkerTelemetry) -> tuple[str, str]:

@@ -61,8 +61,6 @@ class GpuWorkerSettings(Settings):
     stale_fallback: Literal["hold", "restore", "cap"] = "hold"
     """What follows once the last sound state's lease is over: all stays as it is, the board gets its own limit back
     (which may be more than its site has granted), or its lowest one; training stays as it is."""
-    metrics_port: int | None = Field(default=None, ge=1, le=65_535)
-    """Port of the loopback interface at which Prometheus finds draw, limits, energy, cost and carbon of each board."""
     modelled_job: bool = False
     """Act as if a job trained here while no training process does: for simulated fleets."""
 

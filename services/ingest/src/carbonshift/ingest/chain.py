@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from carbonshift.common.errors import CarbonShiftError, InputError
 from carbonshift.ingest.cleaning.series import Series, Values, placed
-from carbonshift.ingest.delays import Delays
 from carbonshift.ingest.interval import begin_of
+from carbonshift.ingest.metrics import IngestMetrics
 from carbonshift.ingest.punctuality import Punctuality
 from carbonshift.ingest.reading import Reading, Signal
 from carbonshift.ingest.settings import IngestSettings
@@ -71,7 +71,7 @@ class Chain:
         signal: Signal,
         sources: Sequence[GridSource],
         settings: IngestSettings,
-        delays: Delays,
+        metrics: IngestMetrics,
         since: datetime,
         clock: Callable[[], datetime],
     ) -> None:
@@ -82,7 +82,7 @@ class Chain:
         _checked(signal, sources)
         self.signal = signal
         self._settings = settings
-        self._delays = delays
+        self._metrics = metrics
         self._since = since
         self._clock = clock
         self._members = [
@@ -220,6 +220,8 @@ class Chain:
                 since = start.isoformat(timespec="minutes")
                 logger.warning("%s has no %s since %s: check its node, region or zone", source.name, self.signal, since)
                 member.silent = True
+        if not heard:
+            self._metrics.failed(source.name, self.signal)
         self._judge(member, newest + step if newest else None, heard=heard)
         forget(member.readings, now - KEPT)
 
@@ -255,7 +257,7 @@ class Chain:
         before, after = member.punctuality, member.punctuality.after(had_at, newest_end)
         member.punctuality = after
         if before.newest_end and after.newest_end != before.newest_end:
-            self._delays.observe(member.source.name, self.signal, after.delays_seconds[-1])
+            self._metrics.had(member.source.name, self.signal, after.delays_seconds[-1])
         late = after.overdue_seconds(had_at) > self._settings.wait_seconds
         unknown = not after.delays_seconds  # its habits: nobody can say yet that it is late
         on_time = after.newest_end is not None and (unknown or not late)

@@ -10,15 +10,14 @@ from nats.js import JetStreamContext
 from carbonshift.common.client import bare_client
 from carbonshift.common.errors import InputError
 from carbonshift.common.events import DayAheadPrices, FuelMix, GridTick, ProvidedForecast, rfc3339
-from carbonshift.common.metrics_endpoint import serve_metrics
 from carbonshift.common.plugins import load_plugin
 from carbonshift.ingest.carbon_forecast import CarbonForecaster
 from carbonshift.ingest.chain import DEADLINE_SHARE, Chain
 from carbonshift.ingest.dayahead_feed import DayAheadFeed, check_market
-from carbonshift.ingest.delays import Delays
 from carbonshift.ingest.fuel_feed import LOOK_BACK as FUEL_LOOK_BACK
 from carbonshift.ingest.fuel_feed import FuelFeed
 from carbonshift.ingest.fuel_mix import FuelMixer
+from carbonshift.ingest.metrics import IngestMetrics
 from carbonshift.ingest.poll import LOOK_BACK, Feed, check_steps
 from carbonshift.ingest.provided_feed import ProvidedFeed
 from carbonshift.ingest.publish import Publisher
@@ -40,11 +39,11 @@ LONGEST_ABSENCE = timedelta(days=31)
 class Live:
     """Everything between the sources and the broker."""
 
-    def __init__(self, settings: IngestSettings) -> None:
+    def __init__(self, settings: IngestSettings, metrics: IngestMetrics) -> None:
         """Make the sources; nothing is asked yet. Raises: InputError where one cannot be had, or they do not fit."""
         self._settings = settings
         self._web = WebPool(settings.poll_seconds * DEADLINE_SHARE)
-        self._delays = Delays()
+        self._metrics = metrics
         names = {*settings.price_sources, *settings.carbon_sources, settings.day_ahead_source} - {None}
         self._sources: Mapping[str, GridSource] = {
             str(name): load_plugin("carbonshift.sources", str(name))(settings, self._web)
@@ -58,15 +57,13 @@ class Live:
 
     async def run(self) -> None:
         """Feed until cancelled."""
-        if self._settings.metrics_port:
-            serve_metrics(self._delays.registry, self._settings.metrics_port)
         now = utc_now()
         async with self._web, bare_client(self._settings) as client:
             jetstream = client.jetstream()
             told = await published(jetstream, self._settings, GridTick, now - LONGEST_ABSENCE)
             newest = max((tick.interval_start for tick in told), default=None)
             since = max(newest - LOOK_BACK, now - LONGEST_ABSENCE) if newest else None
-            publisher = Publisher(jetstream, self._settings)
+            publisher = Publisher(jetstream, self._settings, self._metrics.stored)
             price, carbon = self._chains(since or now - timedelta(seconds=self._settings.backfill_seconds))
             feed = Feed(self._settings, price, carbon, publisher, utc_now)
             feed.resume(told)
@@ -102,7 +99,7 @@ class Live:
     def _chains(self, since: datetime) -> tuple[Chain, Chain]:
         settings = self._settings
         price, carbon = (
-            Chain(signal, [self._sources[name] for name in names], settings, self._delays, since, utc_now)
+            Chain(signal, [self._sources[name] for name in names], settings, self._metrics, since, utc_now)
             for signal, names in ((Signal.PRICE, settings.price_sources), (Signal.CARBON, settings.carbon_sources))
         )
         return price, carbon

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nats.js import JetStreamContext
 
@@ -20,9 +20,16 @@ logger = logging.getLogger("carbonshift.ingest")
 class Publisher:
     """Publishes for ingest. While the broker is away it repeats, for ever and under the same ids."""
 
-    def __init__(self, jetstream: JetStreamContext, settings: Settings) -> None:
+    def __init__(
+        self,
+        jetstream: JetStreamContext,
+        settings: Settings,
+        stored: Callable[[Sequence[Event]], None] = lambda _: None,
+    ) -> None:
+        """Publish by `jetstream`; `stored` is called with what has been."""
         self._jetstream = jetstream
         self._settings = settings
+        self._stored = stored
 
     async def publish(self, events: Sequence[Event]) -> None:
         """Store `events` in their order; together in flight, since one connection keeps what is written in order.
@@ -34,6 +41,7 @@ class Publisher:
             outcomes = await asyncio.gather(*map(self._store, remaining), return_exceptions=True)
             failed = [index for index, outcome in enumerate(outcomes) if isinstance(outcome, BaseException)]
             if not failed:
+                self._stored(events)
                 return
             error = outcomes[failed[0]]
             assert isinstance(error, BaseException)  # noqa: S101

@@ -1,7 +1,7 @@
 """Replays a tape onto the broker as ingest would have published it, at any speed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -103,6 +103,7 @@ async def replay_tape(
     replay: Replay,
     region: str | None = None,
     progress: Callable[[int], None] | None = None,
+    stored: Callable[[Sequence[Event]], None] = lambda _: None,
 ) -> int:
     """Publish the ticks of `span`, and the day-ahead prices as they became known; return how many intervals.
 
@@ -113,6 +114,7 @@ async def replay_tape(
         replay: the mark of this run; its speed paces it.
         region: in the place of the sidecar's.
         progress: called with the number of intervals published so far.
+        stored: called with what has been published.
     """
     source: GridSource = RecordingSource(settings, tape=tape)
     if settings.faults:
@@ -120,7 +122,7 @@ async def replay_tape(
     frame = replace(frame_of(tape, region, replay), price_source=source.name, carbon_source=source.name)
     days = published_days(tape, frame.region, replay, span.start, span.end)
     async with bare_client(settings) as client:
-        publisher = Publisher(client.jetstream(), settings)
+        publisher = Publisher(client.jetstream(), settings, stored)
         pace = _Pace(span.start, replay.speed)
         count = 0
         day = next(days, None)

@@ -47,8 +47,6 @@ class IngestSettings(Settings):
     """The longest gap between two observed values that is filled by a straight line."""
     backfill_seconds: float = Field(default=2 * 86_400.0, gt=0, le=32 * 86_400)
     """How far back a first start asks; a later one goes on behind what the broker has, up to 31 days back."""
-    metrics_port: int | None = Field(default=None, ge=1, le=65_535)
-    """Port of the loopback interface at which Prometheus finds how late the sources are."""
     faults: str | None = None
     """JSON: how the source `faulty` spoils another, or a replay its tape: `{"zero": 0.1}`; for tests and demos."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Metric
+from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
@@ -22,9 +22,7 @@ class CallMetrics(Collector):
             counts: may have more than every model's.
             own: which those are, and what each means.
         """
-        self.registry = CollectorRegistry()
         self._prefix, self._counts, self._own = prefix, counts, own
-        self.registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
         """As Prometheus asks for it."""
