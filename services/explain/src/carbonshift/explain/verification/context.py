@@ -34,6 +34,7 @@ ARTICLES = frozenset({"the", "a", "an", "its", "both", "that"})
 LABELS = frozenset({Role.P10.value, Role.P50.value, Role.P90.value})
 BEHIND = frozenset(
     {
+        "with",
         "name",
         "(",
         ",",
@@ -58,6 +59,7 @@ BEHIND = frozenset(
 )
 IN_FRONT = frozenset(
     {
+        "values",
         "(",
         "at",
         "it",
@@ -216,7 +218,7 @@ class Context:
         trail = self.trail(at)
         lead = self.lead(at)
         if (trail and trail[0] in THRESHOLD_VERBS) or (
-            lead[-1:] in (["for"], ["means"]) and self._limit_near(at, lead)
+            lead[-1:] in (["for"], ["of"], ["means"]) and self._limit_near(at, lead)
         ):
             return True
         if lead[-2:] == ["is", "red"]:

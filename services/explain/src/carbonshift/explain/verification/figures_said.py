@@ -66,7 +66,16 @@ class Said:
             lead
             & (words.ABOVE | words.BELOW | words.LIMITS | {"between", "against", "inside", "allows", "permits", "than"})
             or {*trail[:2]} & (words.LIMITS | {"mark"})
-            or trail[:2] in (["that", "green"], ["that", "red"], ["for", "green"], ["for", "red"], ["green", "allows"])
+            or trail[:2]
+            in (
+                ["that", "green"],
+                ["that", "red"],
+                ["for", "green"],
+                ["for", "red"],
+                ["of", "green"],
+                ["of", "red"],
+                ["green", "allows"],
+            )
             or trail[:2] == ["that", "means"]
             or trail[:3] == ["from", "which", "the"]
             or self.lead[-2:-1] == ["within"]
@@ -175,7 +184,7 @@ def _percent(said: Said) -> Part | None:
 
 
 def _bare(said: Said) -> Part | None:
-    trail, near = said.trail, {*said.lead[-3:], *said.trail[:3]}
+    trail, near = said.trail, {*said.lead[-4:], *said.trail[:5]}
     if {"job", "jobs"} & {*trail[:2]}:
         doing = [about for about, so in ((About.PAUSED, words.STOPS), (About.RESUMED, words.RUNS)) if near & so]
         return Part(frozenset({Role.NOW}), frozenset(doing[:1])) if doing else None
@@ -232,7 +241,8 @@ def _clock(said: Said) -> Part | None:
     if label is not None:
         first = said.figure_before
         of_price = label != Role.P50 and first is not None and first.figure.unit is Unit.PRICE  # that is p50's
-        return Part(frozenset({Role(label)}), frozenset()) if future and not of_price else None
+        of_now = not future and said.context.subjects & words.SIGNALS  # `the price stays above $150 until 20:00 (p50)`
+        return None if of_now or of_price else Part(frozenset({Role(label)}), frozenset())
     if not future:
         return Part(frozenset({Role.NOW}), frozenset())
     between = said.last == "between" or (said.last == "and" and "between" in said.context.sentence(said.at))
