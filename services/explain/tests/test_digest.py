@@ -194,6 +194,19 @@ def test_a_day_has_the_hours_of_its_clock(grid, day, hours):
     assert span.length == hours * HOUR
 
 
+def test_an_hour_that_the_clock_has_twice_is_told_by_the_name_of_its_time(grid):
+    """01:30 comes twice on the day, and is foretold twice on the day before."""
+    back = day_of(date(2026, 11, 1), "America/New_York")
+    red = [grid.state(back.start + hour * HOUR, Pulse.RED, since=back.start + HOUR) for hour in (1,)]
+    assert "from 01:00 EDT to 01:00 EST" in told(*red, span=back).text
+    eve = Span(start=back.start - 24 * HOUR, end=back.start, zone=back.zone)
+    text = told(
+        grid.state(eve.start, Pulse.RED), grid.forecast(eve.end, [50.0, 20.0, 30.0], [300.0] * 3), span=eve
+    ).text
+    assert "from 00:00 to 01:00." in text
+    assert "price from $20 (01:00 EDT) to $50/MWh (00:00)" in text
+
+
 @pytest.mark.parametrize("hours", [-0.5, 6.5])
 def test_an_outlook_that_is_too_old_or_of_later_is_none(grid, hours):
     assert "there is no forecast" in told(grid.forecast(DAY.end - hours * HOUR, [20.0] * 24, [300.0] * 24)).text
