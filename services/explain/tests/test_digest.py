@@ -26,7 +26,7 @@ from carbonshift.common.events import (
     WorkerEvent,
     WorkerEventKind,
 )
-from carbonshift.explain.digest.heard import Heard
+from carbonshift.explain.digest.heard import Heard, laid_out
 from carbonshift.explain.digest.span import Span, day_of
 from carbonshift.explain.digest.told import digest_of
 from carbonshift.explain.figures import ungrounded
@@ -133,6 +133,60 @@ def test_of_a_board_and_an_interval_the_last_account_counts(grid):
     start = DAY.start
     uses = (grid.use(start, 3.6e9), grid.use(start, 7.2e9, device_uuid="GPU-2"), grid.use(start, 1.8e9, revision=1))
     assert "The boards drew 2,500 kWh" in told(grid.tick(start), *uses).text
+
+
+def test_an_interval_that_reaches_into_the_span_is_told_as_far_as_it_does(grid):
+    """Kolkata is half an hour off the hours of an hourly source."""
+    span = day_of(date(2026, 3, 4), "Asia/Kolkata")
+    events = []
+    for hour in range(25):
+        start = span.start - HOUR / 2 + hour * HOUR
+        events += [grid.tick(start), grid.state(start, Pulse.AMBER), grid.use(start, 3.6e9, parked_j=1.8e9)]
+    text = told(*events, span=span).text
+    assert "AMBER 24 h; no change. Price $31/MWh throughout; carbon (average) 268 g/kWh throughout. The boards" in text
+    assert "The boards drew 24,000 kWh (integrated), 12,000 kWh of it while training waited." in text
+    assert "are in no sum" not in text
+
+
+def test_an_account_longer_than_a_tick_is_shared_over_its_ticks_by_time(grid):
+    """Hourly accounts and ticks of five minutes, of which the first of each hour is cheap."""
+    five = timedelta(minutes=5)
+    ticks = [
+        grid.tick(DAY.start + n * five, interval_seconds=300, price_usd_per_mwh=10.0 if n % 12 == 0 else 130.0)
+        for n in range(288)
+    ]
+    uses = [grid.use(DAY.start + hour * HOUR, 3.6e9) for hour in range(24)]
+    assert "it cost $2,880, as much as that" in told(*ticks, *uses).text
+    half = told(*(tick for tick in ticks if tick.interval_start - DAY.start < 12.5 * HOUR), *uses).text
+    assert "11,500 kWh without a price are in no sum." in half
+
+
+def test_an_account_that_no_board_can_draw_is_left_out_and_told(grid):
+    text = told(grid.tick(DAY.start), grid.use(DAY.start, 3.6e9), grid.use(DAY.start + HOUR, 2e12)).text
+    assert "The boards drew 1,000 kWh" in text
+    assert "1 account told of more energy than a board can draw and is in no sum." in text
+    assert (
+        "2 accounts told of more energy than a board can draw and are in no sum."
+        in told(grid.use(DAY.start, 2e12), grid.use(DAY.start + HOUR, 2e12)).text
+    )
+
+
+def test_a_correction_takes_back_that_a_job_worked(grid):
+    waited = EnergyShare(job="j1", energy_j=3.6e6, parked_j=3.6e6)
+    events = (
+        grid.tick(DAY.start),
+        grid.state(DAY.start, Pulse.GREEN),
+        grid.use(DAY.start, 3.6e6),
+        grid.use(DAY.start, 3.6e6, shares=(waited,), revision=1),
+    )
+    assert "In 60 minutes of GREEN no job is known to have run." in told(*events).text
+
+
+def test_a_long_account_covers_the_short_ones_that_begin_within_it(grid):
+    quarter = HOUR / 4
+    uses = (grid.use(DAY.start, 3.6e6), grid.use(DAY.start + quarter, 1e6, interval_seconds=900, device_uuid="GPU-2"))
+    states = (grid.state(DAY.start + n * quarter, Pulse.GREEN, interval_seconds=900) for n in range(4))
+    assert "no job is known" not in told(*uses, *states).text
 
 
 def test_of_an_interval_the_newest_revision_counts(grid):
@@ -406,4 +460,5 @@ def test_the_hours_told_are_those_of_the_span(day):
         heard.hear(event)
     local = span.start.astimezone(ZoneInfo(span.zone))
     assert digest_of(heard).facts["day"] in {None, f"{local:%Y-%m-%d}"}
-    assert all(start in span for start in (*heard.states, *heard.ticks))
+    for told_of in (heard.states, heard.ticks):
+        assert all(span.start <= start < end <= span.end for start, end, _ in laid_out(told_of, span))

@@ -97,6 +97,9 @@ def _work(sheet: DigestSheet) -> Iterator[str]:
         mixed = ", mixed" if len(drawn.bases) > 1 else ""
         parked = f", {grouped(drawn.parked_kwh)} kWh of it while training waited" if drawn.parked_kwh else ""
         yield f"The boards drew {grouped(drawn.energy_kwh)} kWh ({_and(drawn.bases)}{mixed}){parked}."
+    if told.impossible:
+        are = "is" if told.impossible == 1 else "are"
+        yield f"{_count(told.impossible, 'account')} told of more energy than a board can draw and {are} in no sum."
 
 
 def _saved(sheet: DigestSheet) -> Iterator[str]:

@@ -28,6 +28,8 @@ __all__ = ["Run", "gather", "regions_of", "runs_of"]
 KINDS: tuple[type[Event], ...] = (GridTick, GridState, GridTransition, GridForecast, WorkerEvent, EnergyUse)
 CLOCKS_APART = timedelta(hours=1)
 """A live event is stored in its time or after it; so much before it where clocks differ."""
+LONGEST_INTERVAL = timedelta(hours=1)
+"""Of a live source: one that reaches into the span from before began no earlier."""
 BREATH = 100
 """Events after which others have their turn."""
 
@@ -59,7 +61,7 @@ async def gather(
     """
     for index, kind in enumerate(KINDS):
         progress(kind.stream, index / len(KINDS))
-        since = heard.span.start - CLOCKS_APART
+        since = heard.span.start - LONGEST_INTERVAL - CLOCKS_APART
         if kind is GridForecast:
             since = heard.span.end - FORECAST_KEPT - CLOCKS_APART
         await _read(jetstream, prefix, kind, heard, since if heard.run is None else None)

@@ -68,6 +68,8 @@ class Happened:
     """Caps that a driver refused."""
     expired: int
     """Leases that ran out."""
+    impossible: int
+    """Accounts of more energy than a board can draw."""
 
     def facts(self) -> dict[str, float | str | None]:
         """By name, flat."""
@@ -97,6 +99,7 @@ class Happened:
             "resumes": self.resumes,
             "caps_refused": self.refused,
             "leases_expired": self.expired,
+            "accounts_impossible": self.impossible,
         }
 
 
@@ -123,10 +126,11 @@ def happened_in(heard: Heard, slots: Sequence[Slot]) -> Happened:
     """What happened; durations are of the span alone."""
     span = heard.span
     times = dict.fromkeys(Pulse, timedelta(0))
-    for start, end, told in laid_out(heard.states):
-        times[told.state] += span.within(start, end)
+    for start, end, told in laid_out(heard.states, span):
+        times[told.state] += end - start
     known = sum(times.values(), start=timedelta(0))
-    silent = span.length - sum((span.within(start, end) for start, end, _ in laid_out(heard.ticks)), start=timedelta(0))
+    ticks = list(laid_out(heard.ticks, span))
+    silent = span.length - sum((end - start for start, end, _ in ticks), start=timedelta(0))
     return Happened(
         length=duration(span.length),
         known=None if known == span.length else duration(known),
@@ -136,15 +140,14 @@ def happened_in(heard: Heard, slots: Sequence[Slot]) -> Happened:
         price=range_of(slots, lambda slot: slot.price_usd_per_mwh, span),
         carbon=range_of(slots, lambda slot: slot.carbon_g_per_kwh, span),
         carbon_basis=prevailing_basis(heard),
-        valueless=sum(
-            1 for tick in heard.ticks.values() if tick.price_usd_per_mwh is None or tick.carbon_g_per_kwh is None
-        ),
-        flagged=sum(1 for tick in heard.ticks.values() if tick.flagged),
+        valueless=sum(1 for _, _, tick in ticks if None in {tick.price_usd_per_mwh, tick.carbon_g_per_kwh}),
+        flagged=sum(1 for _, _, tick in ticks if tick.flagged),
         silent=duration(silent) if silent else None,
         pauses=heard.happenings[WorkerEventKind.PAUSED],
         resumes=heard.happenings[WorkerEventKind.RESUMED],
         refused=heard.happenings[WorkerEventKind.CAP_REFUSED],
         expired=heard.happenings[WorkerEventKind.LEASE_EXPIRED],
+        impossible=len(heard.draws.impossible),
     )
 
 
@@ -177,7 +180,7 @@ def range_of(slots: Sequence[Slot], value: Callable[[Slot], float | None], span:
 def _longest_red(heard: Heard) -> Red | None:
     """The first of the longest; a gap in what is known ends one."""
     stretches: list[tuple[datetime, datetime, str | None]] = []
-    for start, end, told in laid_out(heard.states):
+    for start, end, told in laid_out(heard.states, heard.span):
         if told.state is not Pulse.RED:
             continue
         if stretches and stretches[-1][1] == start:
@@ -187,8 +190,7 @@ def _longest_red(heard: Heard) -> Red | None:
     if not stretches:
         return None
     span = heard.span
-    start, end, reason = max(stretches, key=lambda one: span.within(one[0], one[1]))
-    end = min(end, span.end)
+    start, end, reason = max(stretches, key=lambda one: one[1] - one[0])
     return Red(
         start=span.said(start),
         end=span.said(end),

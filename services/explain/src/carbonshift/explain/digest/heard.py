@@ -71,7 +71,7 @@ class Heard:
         self.ticks: dict[datetime, TickHeard] = {}
         self.changes: set[datetime] = set()
         """Starts of the intervals in which the state changed."""
-        self.draws = Draws()
+        self.draws = Draws(span)
         self.happenings: Counter[WorkerEventKind] = Counter()
         self.forecast: GridForecast | None = None
         """The newest that was made before the end, if that is not long ago."""
@@ -79,7 +79,7 @@ class Heard:
     @property
     def is_empty(self) -> bool:
         """Whether nothing of the span was heard."""
-        return not (self.states or self.ticks or self.draws or self.happenings)
+        return not (self.states or self.ticks or self.draws or self.draws.impossible or self.happenings)
 
     def hear(self, event: Event) -> None:
         """Take in one event, in the order of its stream."""
@@ -91,7 +91,7 @@ class Heard:
         if isinstance(event, GridForecast):
             self._hear_forecast(event)
             return
-        if event.time not in self.span:
+        if not self._overlaps(event):
             return
         self.replay = replay
         match event:
@@ -110,6 +110,12 @@ class Heard:
                 self.draws.hear(event)
             case WorkerEvent():
                 self.happenings[event.event] += 1
+
+    def _overlaps(self, event: Event) -> bool:
+        """Whether it tells of any of the span: an interval may reach into it from before."""
+        before = (self.span.start - event.time).total_seconds()
+        lasts = min(getattr(event, "interval_seconds", 0), LONGEST_SECONDS)
+        return event.time in self.span or 0 < before < lasts
 
     def _hear_tick(self, tick: GridTick) -> None:
         known = self.ticks.get(tick.interval_start)
@@ -134,9 +140,13 @@ def possible(value: float | None, most: float) -> float | None:
     return None if value is None or abs(value) > most else value
 
 
-def laid_out(intervals: Mapping[datetime, L]) -> Iterator[tuple[datetime, datetime, L]]:
-    """Start, end and content of each interval, rising; one ends where the next begins, if not before."""
+def laid_out(intervals: Mapping[datetime, L], span: Span) -> Iterator[tuple[datetime, datetime, L]]:
+    """Start, end and content of each interval, rising, cut to the span; one ends where the next begins at the latest."""
     ordered = sorted(intervals.items())
     for index, (start, content) in enumerate(ordered):
         end = start + timedelta(seconds=content.seconds)
-        yield start, min(end, ordered[index + 1][0]) if index + 1 < len(ordered) else end, content
+        if index + 1 < len(ordered):
+            end = min(end, ordered[index + 1][0])
+        first, last = max(start, span.start), min(end, span.end)
+        if first < last:
+            yield first, last, content

@@ -65,10 +65,6 @@ class Span:
         offsets = {end.astimezone(local.tzinfo).utcoffset() for end in ends}
         return len(offsets | {local.replace(fold=fold).utcoffset() for fold in (0, 1)}) > 1
 
-    def within(self, start: datetime, end: datetime) -> timedelta:
-        """How much of the time between the two lies in the span."""
-        return max(timedelta(0), min(end, self.end) - max(start, self.start))
-
 
 def day_of(day: date, zone: str) -> Span:
     """The local day, from its first moment to the first of the next."""
