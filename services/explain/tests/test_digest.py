@@ -72,8 +72,8 @@ def test_a_day_reads_like_this(grid):
         "(average) from 200 (00:00) to 223 g/kWh (23:00). Training was paused twice and resumed once. Drivers "
         "refused 1 cap. The boards drew 1,550 kWh (integrated).\n\n"
         "Modelled, beside the same energy drawn evenly over the same time, as under a static cap: it cost $52 "
-        "instead of $78, $26 (33 %) less; it emitted 322 kg instead of 328 kg, 6 kg (2 %) less.\n\n"
-        "With perfect foresight it would have been $52 and 321 kg: missed $0 and 1 kg. Cheapest was 00:00 to "
+        "instead of $78, $26 (33 %) less; it emitted 321.85 kg instead of 327.82 kg, 5.97 kg (2 %) less.\n\n"
+        "With perfect foresight it would have been $52 and 321.25 kg: missed $0 and 0.60 kg. Cheapest was 00:00 to "
         "16:00, at $35/MWh; cleanest was 00:00 to 16:00, at 208 g/kWh. For 2 h the signals could not be trusted.\n\n"
         "Tomorrow, expected over 24 h: price from $20 (00:00) to $60/MWh (04:00); carbon (average) 300 g/kWh "
         "throughout. Best for work is 00:00 to 04:00, at $20/MWh (p10 to p90: $15 to $25). A price above $150/MWh "
@@ -92,6 +92,40 @@ def test_what_was_drawn_evenly_is_told_without_false_cents(grid):
     text = told(*a_day(grid, [20.1, 31.7] * 12, [1e5 / 3] * 24)).text
     assert "it cost $21, as much as that; it emitted 169 kg, as much as that." in text
     assert "missed $0 and 0 kg." in text
+
+
+def test_a_small_difference_between_large_sums_is_told_as_it_is(grid):
+    """$20.513 against $20.446: to whole dollars it would be $21 against $20, 5 % more."""
+    prices = [20.0] * 12 + [21.0] * 12
+    text = told(*a_day(grid, prices, [35_975.0] * 12 + [47_140.0] * 12)).text
+    assert "it cost $20.51 instead of $20.44, $0.07 (0.33 %) more" in text
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.004, 0.3, 7.0])
+def test_of_each_sentence_the_figures_agree_and_the_share_is_that_of_the_exact_ones(grid, noise):
+    facts = told(*a_day(grid, [20.0 + noise, 31.3] * 12, [1e5, 2.1e5] * 12)).facts
+    drawn, even, best = (facts[f"cost_{name}_usd"] for name in ("drawn", "even", "best"))
+    assert round(even - drawn, 2) == facts["cost_saved_usd"] == -facts["cost_more_usd"]
+    assert round(drawn - best, 2) == facts["cost_missed_usd"]
+    exact_drawn = 12 * ((20.0 + noise) * 0.1 + 31.3 * 0.21)
+    exact_even = 12 * 0.31 * (51.3 + noise) / 2
+    assert facts["cost_more_usd"] == pytest.approx(exact_drawn - exact_even, rel=0.03)
+    assert facts["cost_saved_percent"] == round(100 * (exact_drawn - exact_even) / exact_even)
+
+
+def test_where_every_hour_is_as_good_as_another_none_is_named(grid):
+    ticks = [grid.tick(DAY.start + hour * HOUR, price_usd_per_mwh=0.1 + 0.2) for hour in range(24)]
+    text = told(*ticks, *(grid.use(DAY.start + hour * HOUR, 3.6e9) for hour in range(4))).text
+    assert "missed $0 and 0 kg." in text
+    assert "cheapest" not in text.lower()
+    assert "cleanest" not in text.lower()
+
+
+def test_a_day_on_which_nothing_was_drawn_is_told_as_such(grid):
+    text = told(*a_day(grid, [20.0] * 24, [0.0] * 24)).text
+    assert "The boards drew 0 kWh (integrated)." in text
+    assert "Nothing was drawn, so nothing can be said of savings." in text
+    assert "neither a price" not in text
 
 
 def test_negative_prices_keep_their_sign_and_have_no_share(grid):

@@ -104,6 +104,9 @@ def _work(sheet: DigestSheet) -> Iterator[str]:
 
 def _saved(sheet: DigestSheet) -> Iterator[str]:
     cost, carbon = sheet.cost, sheet.carbon
+    if cost is None and carbon is None and sheet.drawn and not sheet.drawn.energy_kwh:
+        yield "Nothing was drawn, so nothing can be said of savings."
+        return
     if cost is None and carbon is None:
         yield "What was drawn has neither a price nor a carbon intensity, so nothing can be said of savings."
         return

@@ -141,7 +141,7 @@ def possible(value: float | None, most: float) -> float | None:
 
 
 def laid_out(intervals: Mapping[datetime, L], span: Span) -> Iterator[tuple[datetime, datetime, L]]:
-    """Start, end and content of each interval, rising, cut to the span; one ends where the next begins at the latest."""
+    """Start, end and content of each interval, rising, cut to the span; one ends no later than the next begins."""
     ordered = sorted(intervals.items())
     for index, (start, content) in enumerate(ordered):
         end = start + timedelta(seconds=content.seconds)
