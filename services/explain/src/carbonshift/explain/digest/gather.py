@@ -23,7 +23,7 @@ from carbonshift.common.readback import events_of
 from carbonshift.common.streams import stream_name
 from carbonshift.explain.digest.heard import FORECAST_KEPT, Heard
 
-__all__ = ["Run", "gather", "regions_of", "runs_of"]
+__all__ = ["CLOCKS_APART", "Run", "gather", "regions_of", "runs_of"]
 
 KINDS: tuple[type[Event], ...] = (GridTick, GridState, GridTransition, GridForecast, WorkerEvent, EnergyUse)
 CLOCKS_APART = timedelta(hours=1)

@@ -55,7 +55,7 @@ class Saved:
     left_out_kwh: float
     """Energy without a price, or a carbon intensity: in none of the sums."""
     hours: Best | None
-    """The best window as long as the energy takes at full draw; None where it is nearly the whole span, or no better."""
+    """The best window as long as the energy takes at full draw; None where that is nearly all of it, or no better."""
 
     def facts(self, name: str, unit: str, value_unit: str) -> dict[str, float | str | None]:
         """By name, flat: `cost_drawn_usd`."""
