@@ -1,6 +1,6 @@
 """What a digest tells, and that nothing else is in it."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -69,7 +69,7 @@ def test_a_day_reads_like_this(grid):
     assert told(*events).text == (
         "caiso on 2026-03-04 (UTC): GREEN 12 h, AMBER 7 h, RED 3 h, UNKNOWN 2 h; 3 changes. The longest RED lasted "
         "3 h, from 19:00 to 22:00: the price was past its limit. Price from $10 (06:00) to $80/MWh (12:00); carbon "
-        "(average) from 200 (00:00) to 223 g/kWh (23:00). Training was paused twice and resumed once. Drivers "
+        "(average) from 200 (00:00) to 223 g/kWh (23:00). 1 job was paused twice; 1 job was resumed once. Drivers "
         "refused 1 cap. The boards drew 1,550 kWh (integrated).\n\n"
         "Modelled, beside the same energy drawn evenly over the same time, as under a static cap: it cost $52 "
         "instead of $78, $26 (33 %) less; it emitted 321.85 kg instead of 327.82 kg, 5.97 kg (2 %) less.\n\n"
@@ -221,6 +221,51 @@ def test_a_long_account_covers_the_short_ones_that_begin_within_it(grid):
     uses = (grid.use(DAY.start, 3.6e6), grid.use(DAY.start + quarter, 1e6, interval_seconds=900, device_uuid="GPU-2"))
     states = (grid.state(DAY.start + n * quarter, Pulse.GREEN, interval_seconds=900) for n in range(4))
     assert "no job is known" not in told(*uses, *states).text
+
+
+def test_a_red_that_began_before_the_day_keeps_its_beginning_and_its_reason(grid):
+    """The first state of the day says hysteresis, which began nothing; the transition of the evening knows."""
+    since = DAY.start - 5 * HOUR
+    states = [grid.state(DAY.start + n * HOUR, Pulse.RED, "hysteresis", since=since) for n in range(8)]
+    began = grid.transition(since, Pulse.RED, Pulse.AMBER, reasons=("price_critical",))
+    text = told(began, *states).text
+    assert (
+        "The longest RED took up 8 h, from 00:00 (RED since 19:00 the day before) to 08:00: the price was past" in text
+    )
+    assert "no change" in text
+    assert "(RED since 19:00 the day before) to 08:00. " in f"{told(*states).text} "
+    older = told(*(state.model_copy(update={"since": since - 72 * HOUR}) for state in states)).text
+    assert "from 00:00 (RED since 2026-02-28 19:00) to 08:00" in older
+    hostile = told(*(state.model_copy(update={"since": datetime.min.replace(tzinfo=UTC)}) for state in states)).text
+    assert "The longest RED lasted 8 h, from 00:00 to 08:00." in hostile
+
+
+def test_a_red_that_is_not_over_with_the_day_is_told_as_such(grid):
+    began = DAY.end - 3 * HOUR
+    states = [grid.state(began + n * HOUR, Pulse.RED, "score_high", since=began) for n in range(4)]
+    assert "took up 3 h, from 21:00 to 00:00 (RED still): price and carbon" in told(*states).text
+    assert "lasted 3 h, from 21:00 to 00:00: price" in told(*states[:3]).text
+    over = grid.state(DAY.end, Pulse.AMBER)
+    assert "lasted 3 h, from 21:00 to 00:00: price" in told(*states[:3], over).text
+
+
+def test_a_pause_of_a_job_is_one_however_many_workers_and_deliveries_it_has(grid):
+    events = []
+    for hour in range(0, 8, 2):
+        for kind, at in (("paused", hour), ("resumed", hour + 1)):
+            for worker in ("w1", "w2", "w3"):
+                start = DAY.start + at * HOUR
+                events += 2 * [grid.worker(start, kind, worker=worker, detail={"job": "llm"})]
+    events += [grid.worker(DAY.start, "paused", worker="w4", detail={"job": job}) for job in ("a", "b", "c")]
+    digest = told(*events)
+    assert "4 jobs were paused, 7 times in all; 1 job was resumed 4 times." in digest.text
+    assert (digest.facts["jobs_paused"], digest.facts["pauses"], digest.facts["resumes"]) == (4, 7, 4)
+    assert "3 jobs were paused, once each; no job was resumed." in told(*events[-3:]).text
+
+
+def test_a_pause_after_one_whose_end_nobody_told_is_another(grid):
+    events = (grid.worker(DAY.start + n * HOUR, "paused", detail={"job": "llm"}) for n in range(3))
+    assert "1 job was paused 3 times; no job was resumed." in told(*events).text
 
 
 def test_of_an_interval_the_newest_revision_counts(grid):

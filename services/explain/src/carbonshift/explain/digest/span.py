@@ -59,6 +59,18 @@ class Span:
         shown = f"{local:%H:%M}" if self.day else f"{local:%Y-%m-%d %H:%M}"
         return f"{shown} {local:%Z}" if self._changes_with(local) else shown
 
+    def said_before(self, moment: datetime) -> str | None:
+        """A moment no later than the span, of a day `19:00 the day before` or with its date; None beyond the calendar."""
+        if moment.year not in YEARS:
+            return None
+        day = self.day
+        if day is None or moment >= self.start:
+            return self.said(moment)
+        local = moment.astimezone(ZoneInfo(self.zone))
+        if local.date() == day - timedelta(days=1):
+            return f"{self.said(moment)} the day before"
+        return f"{local:%Y-%m-%d} {self.said(moment)}"
+
     def _changes_with(self, local: datetime) -> bool:
         """Whether the clock has another offset at an end of the span than at the other or at `local`, or at it two."""
         ends = (self.start, self.end - timedelta(microseconds=1))
