@@ -60,7 +60,7 @@ class Span:
         return f"{shown} {local:%Z}" if self._changes_with(local) else shown
 
     def said_before(self, moment: datetime) -> str | None:
-        """A moment no later than the span, of a day `19:00 the day before` or with its date; None beyond the calendar."""
+        """A moment no later than the span; of a day `19:00 the day before`, or with its date; None beyond YEARS."""
         if moment.year not in YEARS:
             return None
         day = self.day
