@@ -108,6 +108,11 @@ async def test_a_broker_that_has_heard_of_nothing_is_one_line(bus, broker_url, c
     one_line(carbonshift("explain", NATS_URL=broker_url), "hold no region", "carbonshift up")
 
 
+def test_a_time_zone_that_is_none_is_one_line(carbonshift):
+    result = carbonshift("explain", NATS_URL="nats://127.0.0.1:9", CARBONSHIFT_TIME_ZONE="America")
+    one_line(result, "CARBONSHIFT_TIME_ZONE", "'America' is not an IANA time zone", "docs/settings.md")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -322,3 +322,30 @@ async def test_the_day_is_that_of_the_local_clock(bus, grid):
         (digest,) = await bus.collect(Digest, when=bool)
     assert (digest.start, digest.end) == (TODAY - 26 * HOUR, TODAY - 2 * HOUR)
     assert "AMBER 22 h" in digest.text
+
+
+async def test_a_state_from_a_clock_that_is_ahead_stops_no_digest(bus, grid):
+    await bus.publish(*yesterday(grid))
+    async with explaining(bus.url):
+        await bus.publish(grid.state(TODAY + timedelta(days=400)))
+        await bus.publish(grid.state(datetime(9999, 12, 31, 12, tzinfo=UTC), interval_seconds=10**9))
+        await bus.publish(grid.state(TODAY + HOUR))
+        (digest,) = await bus.collect(Digest, when=bool)
+    assert digest.end == TODAY
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"start": TODAY - 24 * HOUR, "end": datetime(9000, 1, 1, tzinfo=UTC)},
+        {"start": TODAY - 48 * HOUR, "end": TODAY},
+        {"start": TODAY - 24 * HOUR, "end": TODAY, "replay": Replay(run="r1")},
+    ],
+    ids=["hostile", "longer", "replayed"],
+)
+async def test_the_digest_of_another_span_or_run_stands_in_for_no_day(bus, grid, other):
+    await bus.publish(*yesterday(grid), Digest(region="caiso", text="Another.", facts={}, **other))
+    async with explaining(bus.url):
+        await bus.publish(grid.state(TODAY + HOUR))
+        digests = await bus.collect(Digest, when=lambda found: len(found) > 1)
+    assert "AMBER 24 h" in digests[-1].text

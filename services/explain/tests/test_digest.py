@@ -1,6 +1,6 @@
 """What a digest tells, and that nothing else is in it."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -26,7 +26,7 @@ from carbonshift.common.events import (
     WorkerEvent,
     WorkerEventKind,
 )
-from carbonshift.explain.digest.heard import Heard
+from carbonshift.explain.digest.heard import Heard, laid_out
 from carbonshift.explain.digest.span import Span, day_of
 from carbonshift.explain.digest.told import digest_of
 from carbonshift.explain.figures import ungrounded
@@ -69,11 +69,11 @@ def test_a_day_reads_like_this(grid):
     assert told(*events).text == (
         "caiso on 2026-03-04 (UTC): GREEN 12 h, AMBER 7 h, RED 3 h, UNKNOWN 2 h; 3 changes. The longest RED lasted "
         "3 h, from 19:00 to 22:00: the price was past its limit. Price from $10 (06:00) to $80/MWh (12:00); carbon "
-        "(average) from 200 (00:00) to 223 g/kWh (23:00). Training was paused twice and resumed once. Drivers "
+        "(average) from 200 (00:00) to 223 g/kWh (23:00). 1 job was paused twice; 1 job was resumed once. Drivers "
         "refused 1 cap. The boards drew 1,550 kWh (integrated).\n\n"
         "Modelled, beside the same energy drawn evenly over the same time, as under a static cap: it cost $52 "
-        "instead of $78, $26 (33 %) less; it emitted 322 kg instead of 328 kg, 6 kg (2 %) less.\n\n"
-        "With perfect foresight it would have been $52 and 321 kg: missed $0 and 1 kg. Cheapest was 00:00 to "
+        "instead of $78, $26 (33 %) less; it emitted 321.85 kg instead of 327.82 kg, 5.97 kg (2 %) less.\n\n"
+        "With perfect foresight it would have been $52 and 321.25 kg: missed $0 and 0.60 kg. Cheapest was 00:00 to "
         "16:00, at $35/MWh; cleanest was 00:00 to 16:00, at 208 g/kWh. For 2 h the signals could not be trusted.\n\n"
         "Tomorrow, expected over 24 h: price from $20 (00:00) to $60/MWh (04:00); carbon (average) 300 g/kWh "
         "throughout. Best for work is 00:00 to 04:00, at $20/MWh (p10 to p90: $15 to $25). A price above $150/MWh "
@@ -92,6 +92,40 @@ def test_what_was_drawn_evenly_is_told_without_false_cents(grid):
     text = told(*a_day(grid, [20.1, 31.7] * 12, [1e5 / 3] * 24)).text
     assert "it cost $21, as much as that; it emitted 169 kg, as much as that." in text
     assert "missed $0 and 0 kg." in text
+
+
+def test_a_small_difference_between_large_sums_is_told_as_it_is(grid):
+    """$20.513 against $20.446: to whole dollars it would be $21 against $20, 5 % more."""
+    prices = [20.0] * 12 + [21.0] * 12
+    text = told(*a_day(grid, prices, [35_975.0] * 12 + [47_140.0] * 12)).text
+    assert "it cost $20.51 instead of $20.44, $0.07 (0.33 %) more" in text
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.004, 0.3, 7.0])
+def test_of_each_sentence_the_figures_agree_and_the_share_is_that_of_the_exact_ones(grid, noise):
+    facts = told(*a_day(grid, [20.0 + noise, 31.3] * 12, [1e5, 2.1e5] * 12)).facts
+    drawn, even, best = (facts[f"cost_{name}_usd"] for name in ("drawn", "even", "best"))
+    assert round(even - drawn, 2) == facts["cost_saved_usd"] == -facts["cost_more_usd"]
+    assert round(drawn - best, 2) == facts["cost_missed_usd"]
+    exact_drawn = 12 * ((20.0 + noise) * 0.1 + 31.3 * 0.21)
+    exact_even = 12 * 0.31 * (51.3 + noise) / 2
+    assert facts["cost_more_usd"] == pytest.approx(exact_drawn - exact_even, rel=0.03)
+    assert facts["cost_saved_percent"] == round(100 * (exact_drawn - exact_even) / exact_even)
+
+
+def test_where_every_hour_is_as_good_as_another_none_is_named(grid):
+    ticks = [grid.tick(DAY.start + hour * HOUR, price_usd_per_mwh=0.1 + 0.2) for hour in range(24)]
+    text = told(*ticks, *(grid.use(DAY.start + hour * HOUR, 3.6e9) for hour in range(4))).text
+    assert "missed $0 and 0 kg." in text
+    assert "cheapest" not in text.lower()
+    assert "cleanest" not in text.lower()
+
+
+def test_a_day_on_which_nothing_was_drawn_is_told_as_such(grid):
+    text = told(*a_day(grid, [20.0] * 24, [0.0] * 24)).text
+    assert "The boards drew 0 kWh (integrated)." in text
+    assert "Nothing was drawn, so nothing can be said of savings." in text
+    assert "neither a price" not in text
 
 
 def test_negative_prices_keep_their_sign_and_have_no_share(grid):
@@ -133,6 +167,105 @@ def test_of_a_board_and_an_interval_the_last_account_counts(grid):
     start = DAY.start
     uses = (grid.use(start, 3.6e9), grid.use(start, 7.2e9, device_uuid="GPU-2"), grid.use(start, 1.8e9, revision=1))
     assert "The boards drew 2,500 kWh" in told(grid.tick(start), *uses).text
+
+
+def test_an_interval_that_reaches_into_the_span_is_told_as_far_as_it_does(grid):
+    """Kolkata is half an hour off the hours of an hourly source."""
+    span = day_of(date(2026, 3, 4), "Asia/Kolkata")
+    events = []
+    for hour in range(25):
+        start = span.start - HOUR / 2 + hour * HOUR
+        events += [grid.tick(start), grid.state(start, Pulse.AMBER), grid.use(start, 3.6e9, parked_j=1.8e9)]
+    text = told(*events, span=span).text
+    assert "AMBER 24 h; no change. Price $31/MWh throughout; carbon (average) 268 g/kWh throughout. The boards" in text
+    assert "The boards drew 24,000 kWh (integrated), 12,000 kWh of it while training waited." in text
+    assert "are in no sum" not in text
+
+
+def test_an_account_longer_than_a_tick_is_shared_over_its_ticks_by_time(grid):
+    """Hourly accounts and ticks of five minutes, of which the first of each hour is cheap."""
+    five = timedelta(minutes=5)
+    ticks = [
+        grid.tick(DAY.start + n * five, interval_seconds=300, price_usd_per_mwh=10.0 if n % 12 == 0 else 130.0)
+        for n in range(288)
+    ]
+    uses = [grid.use(DAY.start + hour * HOUR, 3.6e9) for hour in range(24)]
+    assert "it cost $2,880, as much as that" in told(*ticks, *uses).text
+    half = told(*(tick for tick in ticks if tick.interval_start - DAY.start < 12.5 * HOUR), *uses).text
+    assert "11,500 kWh without a price are in no sum." in half
+
+
+def test_an_account_that_no_board_can_draw_is_left_out_and_told(grid):
+    text = told(grid.tick(DAY.start), grid.use(DAY.start, 3.6e9), grid.use(DAY.start + HOUR, 2e12)).text
+    assert "The boards drew 1,000 kWh" in text
+    assert "1 account told of more energy than a board can draw and is in no sum." in text
+    assert (
+        "2 accounts told of more energy than a board can draw and are in no sum."
+        in told(grid.use(DAY.start, 2e12), grid.use(DAY.start + HOUR, 2e12)).text
+    )
+
+
+def test_a_correction_takes_back_that_a_job_worked(grid):
+    waited = EnergyShare(job="j1", energy_j=3.6e6, parked_j=3.6e6)
+    events = (
+        grid.tick(DAY.start),
+        grid.state(DAY.start, Pulse.GREEN),
+        grid.use(DAY.start, 3.6e6),
+        grid.use(DAY.start, 3.6e6, shares=(waited,), revision=1),
+    )
+    assert "In 60 minutes of GREEN no job is known to have run." in told(*events).text
+
+
+def test_a_long_account_covers_the_short_ones_that_begin_within_it(grid):
+    quarter = HOUR / 4
+    uses = (grid.use(DAY.start, 3.6e6), grid.use(DAY.start + quarter, 1e6, interval_seconds=900, device_uuid="GPU-2"))
+    states = (grid.state(DAY.start + n * quarter, Pulse.GREEN, interval_seconds=900) for n in range(4))
+    assert "no job is known" not in told(*uses, *states).text
+
+
+def test_a_red_that_began_before_the_day_keeps_its_beginning_and_its_reason(grid):
+    """The first state of the day says hysteresis, which began nothing; the transition of the evening knows."""
+    since = DAY.start - 5 * HOUR
+    states = [grid.state(DAY.start + n * HOUR, Pulse.RED, "hysteresis", since=since) for n in range(8)]
+    began = grid.transition(since, Pulse.RED, Pulse.AMBER, reasons=("price_critical",))
+    text = told(began, *states).text
+    assert (
+        "The longest RED took up 8 h, from 00:00 (RED since 19:00 the day before) to 08:00: the price was past" in text
+    )
+    assert "no change" in text
+    assert "(RED since 19:00 the day before) to 08:00. " in f"{told(*states).text} "
+    older = told(*(state.model_copy(update={"since": since - 72 * HOUR}) for state in states)).text
+    assert "from 00:00 (RED since 2026-02-28 19:00) to 08:00" in older
+    hostile = told(*(state.model_copy(update={"since": datetime.min.replace(tzinfo=UTC)}) for state in states)).text
+    assert "The longest RED lasted 8 h, from 00:00 to 08:00." in hostile
+
+
+def test_a_red_that_is_not_over_with_the_day_is_told_as_such(grid):
+    began = DAY.end - 3 * HOUR
+    states = [grid.state(began + n * HOUR, Pulse.RED, "score_high", since=began) for n in range(4)]
+    assert "took up 3 h, from 21:00 to 00:00 (RED still): price and carbon" in told(*states).text
+    assert "lasted 3 h, from 21:00 to 00:00: price" in told(*states[:3]).text
+    over = grid.state(DAY.end, Pulse.AMBER)
+    assert "lasted 3 h, from 21:00 to 00:00: price" in told(*states[:3], over).text
+
+
+def test_a_pause_of_a_job_is_one_however_many_workers_and_deliveries_it_has(grid):
+    events = []
+    for hour in range(0, 8, 2):
+        for kind, at in (("paused", hour), ("resumed", hour + 1)):
+            for worker in ("w1", "w2", "w3"):
+                start = DAY.start + at * HOUR
+                events += 2 * [grid.worker(start, kind, worker=worker, detail={"job": "llm"})]
+    events += [grid.worker(DAY.start, "paused", worker="w4", detail={"job": job}) for job in ("a", "b", "c")]
+    digest = told(*events)
+    assert "4 jobs were paused, 7 times in all; 1 job was resumed 4 times." in digest.text
+    assert (digest.facts["jobs_paused"], digest.facts["pauses"], digest.facts["resumes"]) == (4, 7, 4)
+    assert "3 jobs were paused, once each; no job was resumed." in told(*events[-3:]).text
+
+
+def test_a_pause_after_one_whose_end_nobody_told_is_another(grid):
+    events = (grid.worker(DAY.start + n * HOUR, "paused", detail={"job": "llm"}) for n in range(3))
+    assert "1 job was paused 3 times; no job was resumed." in told(*events).text
 
 
 def test_of_an_interval_the_newest_revision_counts(grid):
@@ -192,6 +325,19 @@ def test_a_day_has_the_hours_of_its_clock(grid, day, hours):
     text = told(*states, span=span).text
     assert text.startswith(f"caiso on {day} (Europe/Berlin): AMBER {hours} h; no change. For {hours} h no tick")
     assert span.length == hours * HOUR
+
+
+def test_an_hour_that_the_clock_has_twice_is_told_by_the_name_of_its_time(grid):
+    """01:30 comes twice on the day, and is foretold twice on the day before."""
+    back = day_of(date(2026, 11, 1), "America/New_York")
+    red = [grid.state(back.start + hour * HOUR, Pulse.RED, since=back.start + HOUR) for hour in (1,)]
+    assert "from 01:00 EDT to 01:00 EST" in told(*red, span=back).text
+    eve = Span(start=back.start - 24 * HOUR, end=back.start, zone=back.zone)
+    text = told(
+        grid.state(eve.start, Pulse.RED), grid.forecast(eve.end, [50.0, 20.0, 30.0], [300.0] * 3), span=eve
+    ).text
+    assert "from 00:00 to 01:00." in text
+    assert "price from $20 (01:00 EDT) to $50/MWh (00:00)" in text
 
 
 @pytest.mark.parametrize("hours", [-0.5, 6.5])
@@ -393,4 +539,5 @@ def test_the_hours_told_are_those_of_the_span(day):
         heard.hear(event)
     local = span.start.astimezone(ZoneInfo(span.zone))
     assert digest_of(heard).facts["day"] in {None, f"{local:%Y-%m-%d}"}
-    assert all(start in span for start in (*heard.states, *heard.ticks))
+    for told_of in (heard.states, heard.ticks):
+        assert all(span.start <= start < end <= span.end for start, end, _ in laid_out(told_of, span))

@@ -11,7 +11,7 @@ __all__ = ["TimeZone"]
 def _known(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # the last where it names a folder of zones
         raise ValueError(f"{name!r} is not an IANA time zone") from error
     return name
 

@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from types import MappingProxyType
 
-from carbonshift.common.events import Pulse
+from carbonshift.common.events import Issue, Pulse
 from carbonshift.explain.digest.ahead import Ahead
 from carbonshift.explain.digest.happened import Range
 from carbonshift.explain.digest.saved import Saved
 from carbonshift.explain.digest.sheet import DigestSheet
 from carbonshift.explain.figures import grouped
 
-__all__ = ["English"]
+__all__ = ["REASONS", "English"]
 
 REASONS: Mapping[str, str] = MappingProxyType(
     {
@@ -20,12 +20,32 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "price_above_optimal": "the price was too high for GREEN",
         "carbon_above_optimal": "the carbon intensity was too high for GREEN",
         "score_high": "price and carbon together stood high",
+        "score_middle": "price and carbon together stood neither high nor low",
+        "score_low": "price and carbon together stood low",
         "hysteresis": "hysteresis kept it",
         "dwell": "the dwell kept it",
         "price_missing": "the price was missing",
         "carbon_missing": "the carbon intensity was missing",
         "tick_flagged": "the signals could not be trusted",
+        "warming_up": "there was too little history for a score",
+        "signal_flat": "price or carbon stood still for the whole trailing window",
+        "signal_held": "a value was still the last one known",
         "outside_window": "it lay outside the hours of the policy",
+        "within_window": "it lay within the hours of the policy",
+        "always": "the policy is always so",
+        Issue.PRICE_STALE: "the last price was too old",
+        Issue.PRICE_FLAT: "the price stood still for too long",
+        Issue.PRICE_ZERO: "the price was exactly zero while the power was far from clean",
+        Issue.PRICE_OUT_OF_RANGE: "the price was beyond any market's range",
+        Issue.PRICE_UNIT_JUMP: "the price jumped as if its unit had changed",
+        Issue.PRICE_DISPUTED: "two sources contradicted each other about the price",
+        Issue.CARBON_STALE: "the last carbon intensity was too old",
+        Issue.CARBON_FLAT: "the carbon intensity stood still for too long",
+        Issue.CARBON_ZERO: "the carbon intensity was exactly zero",
+        Issue.CARBON_OUT_OF_RANGE: "the carbon intensity was beyond any grid's range",
+        Issue.CARBON_UNIT_JUMP: "the carbon intensity jumped as if its unit had changed",
+        Issue.CARBON_DISPUTED: "two sources contradicted each other about the carbon intensity",
+        Issue.SIGNALS_DISAGREE: "price and carbon contradicted each other",
         "other": "for a reason of the policy's own",
     }
 )
@@ -55,7 +75,10 @@ def _happened(sheet: DigestSheet) -> Iterator[str]:
         yield f"Of {told.length} the state is known for {told.known}."
     if red := told.longest_red:
         why = f": {REASONS.get(red.reason, f'reason {red.reason}')}" if red.reason else ""
-        yield f"The longest RED lasted {red.lasted}, from {red.start} to {red.end}{why}."
+        lasted = "took up" if red.since or red.goes_on else "lasted"
+        since = f" (RED since {red.since})" if red.since else ""
+        still = " (RED still)" if red.goes_on else ""
+        yield f"The longest RED {lasted} {red.lasted}, from {red.start}{since} to {red.end}{still}{why}."
     yield from _signals(sheet)
     yield from _lacks(sheet)
     yield from _work(sheet)
@@ -88,7 +111,8 @@ def _lacks(sheet: DigestSheet) -> Iterator[str]:
 def _work(sheet: DigestSheet) -> Iterator[str]:
     told = sheet.happened
     if told.pauses or told.resumes:
-        yield f"Training was paused {_times(told.pauses)} and resumed {_times(told.resumes)}."
+        paused = _jobs(told.jobs_paused, told.pauses, "paused")
+        yield f"{paused}; {_jobs(told.jobs_resumed, told.resumes, 'resumed').lower()}."
     if told.refused:
         yield f"Drivers refused {_count(told.refused, 'cap')}."
     if told.expired:
@@ -97,10 +121,16 @@ def _work(sheet: DigestSheet) -> Iterator[str]:
         mixed = ", mixed" if len(drawn.bases) > 1 else ""
         parked = f", {grouped(drawn.parked_kwh)} kWh of it while training waited" if drawn.parked_kwh else ""
         yield f"The boards drew {grouped(drawn.energy_kwh)} kWh ({_and(drawn.bases)}{mixed}){parked}."
+    if told.impossible:
+        are = "is" if told.impossible == 1 else "are"
+        yield f"{_count(told.impossible, 'account')} told of more energy than a board can draw and {are} in no sum."
 
 
 def _saved(sheet: DigestSheet) -> Iterator[str]:
     cost, carbon = sheet.cost, sheet.carbon
+    if cost is None and carbon is None and sheet.drawn and not sheet.drawn.energy_kwh:
+        yield "Nothing was drawn, so nothing can be said of savings."
+        return
     if cost is None and carbon is None:
         yield "What was drawn has neither a price nor a carbon intensity, so nothing can be said of savings."
         return
@@ -192,8 +222,17 @@ def _count(number: int, noun: str) -> str:
     return f"{grouped(number)} {noun}" if number == 1 else f"{grouped(number)} {noun}s"
 
 
+def _jobs(jobs: int, times: int, done: str) -> str:
+    """As in: 3 jobs were paused, 7 times in all."""
+    if jobs == 0:
+        return f"No job was {done}"
+    if jobs == 1:
+        return f"1 job was {done} {_times(times)}"
+    return f"{grouped(jobs)} jobs were {done}, {'once each' if times == jobs else f'{_times(times)} in all'}"
+
+
 def _times(number: int) -> str:
-    return {0: "never", 1: "once", 2: "twice"}.get(number, f"{grouped(number)} times")
+    return {1: "once", 2: "twice"}.get(number, f"{grouped(number)} times")
 
 
 def _and(words: Sequence[str]) -> str:

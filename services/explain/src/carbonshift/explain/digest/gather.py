@@ -23,11 +23,15 @@ from carbonshift.common.readback import events_of
 from carbonshift.common.streams import stream_name
 from carbonshift.explain.digest.heard import FORECAST_KEPT, Heard
 
-__all__ = ["Run", "gather", "regions_of", "runs_of"]
+__all__ = ["CLOCKS_APART", "Run", "gather", "regions_of", "runs_of"]
 
 KINDS: tuple[type[Event], ...] = (GridTick, GridState, GridTransition, GridForecast, WorkerEvent, EnergyUse)
 CLOCKS_APART = timedelta(hours=1)
 """A live event is stored in its time or after it; so much before it where clocks differ."""
+LONGEST_INTERVAL = timedelta(hours=1)
+"""Of a live source: one that reaches into the span from before began no earlier."""
+LONGEST_RED = timedelta(days=7)
+"""Of one that began longer before the span the reason is not looked for."""
 BREATH = 100
 """Events after which others have their turn."""
 
@@ -59,7 +63,9 @@ async def gather(
     """
     for index, kind in enumerate(KINDS):
         progress(kind.stream, index / len(KINDS))
-        since = heard.span.start - CLOCKS_APART
+        since = heard.span.start - LONGEST_INTERVAL - CLOCKS_APART
+        if kind is GridTransition:
+            since = heard.span.start - LONGEST_RED - CLOCKS_APART
         if kind is GridForecast:
             since = heard.span.end - FORECAST_KEPT - CLOCKS_APART
         await _read(jetstream, prefix, kind, heard, since if heard.run is None else None)

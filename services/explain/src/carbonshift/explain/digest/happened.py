@@ -7,7 +7,7 @@ from re import fullmatch
 
 from carbonshift.common.accounting import J_PER_KWH
 from carbonshift.common.events import CarbonBasis, EnergyBasis, Pulse, WorkerEventKind
-from carbonshift.explain.digest.heard import Heard, laid_out
+from carbonshift.explain.digest.heard import Heard, StateHeard, laid_out
 from carbonshift.explain.digest.slots import Slot, prevailing_basis
 from carbonshift.explain.digest.span import Span
 from carbonshift.explain.figures import duration, rounded
@@ -30,13 +30,17 @@ class Range:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Red:
-    """A stretch of RED."""
+    """A stretch of RED, as far as it lies in the span."""
 
     start: str
     end: str
     lasted: str
+    since: str | None
+    """When RED began; None where that is `start`."""
+    goes_on: bool
+    """Whether it is known to have been RED still when the span was over."""
     reason: str | None
-    """The weightiest code of its beginning; `other` where that is no code."""
+    """The weightiest code of its beginning; `other` where that is no code; None where it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +66,17 @@ class Happened:
     """Intervals with something against them."""
     silent: str | None
     """For how long no tick tells anything; None where each moment has one."""
+    jobs_paused: int
     pauses: int
+    """Of all jobs; one of several workers counts once."""
+    jobs_resumed: int
     resumes: int
     refused: int
     """Caps that a driver refused."""
     expired: int
     """Leases that ran out."""
+    impossible: int
+    """Accounts of more energy than a board can draw."""
 
     def facts(self) -> dict[str, float | str | None]:
         """By name, flat."""
@@ -80,6 +89,8 @@ class Happened:
             "longest_red_from": red.start if red else None,
             "longest_red_to": red.end if red else None,
             "longest_red_lasted": red.lasted if red else None,
+            "longest_red_since": red.since if red else None,
+            "longest_red_goes_on": ("yes" if red.goes_on else "no") if red else None,
             "longest_red_reason": red.reason if red else None,
             "lowest_price_usd_per_mwh": price.low if price else None,
             "lowest_price_at": price.low_at if price else None,
@@ -93,10 +104,13 @@ class Happened:
             "intervals_without_a_value": self.valueless,
             "intervals_flagged": self.flagged,
             "silent": self.silent,
+            "jobs_paused": self.jobs_paused,
             "pauses": self.pauses,
+            "jobs_resumed": self.jobs_resumed,
             "resumes": self.resumes,
             "caps_refused": self.refused,
             "leases_expired": self.expired,
+            "accounts_impossible": self.impossible,
         }
 
 
@@ -123,10 +137,11 @@ def happened_in(heard: Heard, slots: Sequence[Slot]) -> Happened:
     """What happened; durations are of the span alone."""
     span = heard.span
     times = dict.fromkeys(Pulse, timedelta(0))
-    for start, end, told in laid_out(heard.states):
-        times[told.state] += span.within(start, end)
+    for start, end, told in laid_out(heard.states, span):
+        times[told.state] += end - start
     known = sum(times.values(), start=timedelta(0))
-    silent = span.length - sum((span.within(start, end) for start, end, _ in laid_out(heard.ticks)), start=timedelta(0))
+    ticks = list(laid_out(heard.ticks, span))
+    silent = span.length - sum((end - start for start, end, _ in ticks), start=timedelta(0))
     return Happened(
         length=duration(span.length),
         known=None if known == span.length else duration(known),
@@ -136,15 +151,16 @@ def happened_in(heard: Heard, slots: Sequence[Slot]) -> Happened:
         price=range_of(slots, lambda slot: slot.price_usd_per_mwh, span),
         carbon=range_of(slots, lambda slot: slot.carbon_g_per_kwh, span),
         carbon_basis=prevailing_basis(heard),
-        valueless=sum(
-            1 for tick in heard.ticks.values() if tick.price_usd_per_mwh is None or tick.carbon_g_per_kwh is None
-        ),
-        flagged=sum(1 for tick in heard.ticks.values() if tick.flagged),
+        valueless=sum(1 for _, _, tick in ticks if None in {tick.price_usd_per_mwh, tick.carbon_g_per_kwh}),
+        flagged=sum(1 for _, _, tick in ticks if tick.flagged),
         silent=duration(silent) if silent else None,
-        pauses=heard.happenings[WorkerEventKind.PAUSED],
-        resumes=heard.happenings[WorkerEventKind.RESUMED],
+        jobs_paused=heard.pauses.jobs(WorkerEventKind.PAUSED),
+        pauses=heard.pauses.times(WorkerEventKind.PAUSED),
+        jobs_resumed=heard.pauses.jobs(WorkerEventKind.RESUMED),
+        resumes=heard.pauses.times(WorkerEventKind.RESUMED),
         refused=heard.happenings[WorkerEventKind.CAP_REFUSED],
         expired=heard.happenings[WorkerEventKind.LEASE_EXPIRED],
+        impossible=len(heard.draws.impossible),
     )
 
 
@@ -176,22 +192,32 @@ def range_of(slots: Sequence[Slot], value: Callable[[Slot], float | None], span:
 
 def _longest_red(heard: Heard) -> Red | None:
     """The first of the longest; a gap in what is known ends one."""
-    stretches: list[tuple[datetime, datetime, str | None]] = []
-    for start, end, told in laid_out(heard.states):
+    stretches: list[tuple[datetime, datetime, StateHeard]] = []
+    for start, end, told in laid_out(heard.states, heard.span):
         if told.state is not Pulse.RED:
             continue
         if stretches and stretches[-1][1] == start:
             stretches[-1] = (stretches[-1][0], end, stretches[-1][2])
         else:
-            stretches.append((start, end, told.reason))
+            stretches.append((start, end, told))
     if not stretches:
         return None
     span = heard.span
-    start, end, reason = max(stretches, key=lambda one: span.within(one[0], one[1]))
-    end = min(end, span.end)
+    start, end, first = max(stretches, key=lambda one: one[1] - one[0])
+    reason = _reason_of_beginning(heard, first)
     return Red(
         start=span.said(start),
         end=span.said(end),
         lasted=duration(end - start),
+        since=span.said_before(first.since) if first.since < start else None,
+        goes_on=end == span.end and heard.at_end is not None and heard.at_end[1] is Pulse.RED,
         reason=reason if reason is None or fullmatch(CODE, reason) else OTHER_REASON,
     )
+
+
+def _reason_of_beginning(heard: Heard, first: StateHeard) -> str | None:
+    """Of the RED that `first` belongs to; None where neither its first state nor its transition was heard."""
+    began = heard.states.get(first.since)
+    if began is not None and began.state is Pulse.RED:
+        return began.reason
+    return heard.red_began.get(first.since)

@@ -20,6 +20,7 @@ from carbonshift.common.events import (
     WorkerEventKind,
 )
 from carbonshift.explain.digest.draws import Draws
+from carbonshift.explain.digest.pauses import Pauses
 from carbonshift.explain.digest.span import Span
 
 __all__ = ["FORECAST_KEPT", "Heard", "StateHeard", "TickHeard", "laid_out", "possible"]
@@ -45,6 +46,8 @@ class StateHeard:
 
     seconds: int
     state: Pulse
+    since: datetime
+    """When the state began."""
     reason: str | None
     """The weightiest code."""
 
@@ -71,15 +74,22 @@ class Heard:
         self.ticks: dict[datetime, TickHeard] = {}
         self.changes: set[datetime] = set()
         """Starts of the intervals in which the state changed."""
-        self.draws = Draws()
+        self.draws = Draws(span)
         self.happenings: Counter[WorkerEventKind] = Counter()
+        """Events of workers, each once however often it was published."""
+        self._happened: set[str] = set()
+        self.pauses = Pauses()
+        self.red_began: dict[datetime, str | None] = {}
+        """By the start of its first interval, before the span or in it: the weightiest code of a RED."""
+        self.at_end: tuple[datetime, Pulse] | None = None
+        """The state of the interval in which the first moment after the span lies, and that interval's start."""
         self.forecast: GridForecast | None = None
         """The newest that was made before the end, if that is not long ago."""
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing of the span was heard."""
-        return not (self.states or self.ticks or self.draws or self.happenings)
+        return not (self.states or self.ticks or self.draws or self.draws.impossible or self.happenings)
 
     def hear(self, event: Event) -> None:
         """Take in one event, in the order of its stream."""
@@ -91,7 +101,8 @@ class Heard:
         if isinstance(event, GridForecast):
             self._hear_forecast(event)
             return
-        if event.time not in self.span:
+        self._hear_beyond(event)
+        if not self._overlaps(event):
             return
         self.replay = replay
         match event:
@@ -99,6 +110,7 @@ class Heard:
                 self.states[event.interval_start] = StateHeard(
                     seconds=min(event.interval_seconds, LONGEST_SECONDS),
                     state=event.state,
+                    since=event.since,
                     reason=next(iter(event.reasons), None),
                 )
             case GridTick():
@@ -109,7 +121,28 @@ class Heard:
             case EnergyUse():
                 self.draws.hear(event)
             case WorkerEvent():
-                self.happenings[event.event] += 1
+                self._hear_worker(event)
+
+    def _hear_beyond(self, event: Event) -> None:
+        """What was before the span, or comes after it, tells when a RED of the span began, and whether it goes on."""
+        if isinstance(event, GridTransition) and event.state.state is Pulse.RED and event.time < self.span.end:
+            self.red_began[event.time] = next(iter(event.state.reasons), None)
+        if isinstance(event, GridState):
+            ago_seconds = (self.span.end - event.interval_start).total_seconds()
+            if 0 <= ago_seconds < event.interval_seconds and (not self.at_end or self.at_end[0] <= event.time):
+                self.at_end = event.time, event.state
+
+    def _hear_worker(self, event: WorkerEvent) -> None:
+        if event.id not in self._happened:
+            self._happened.add(event.id)
+            self.happenings[event.event] += 1
+            self.pauses.hear(event)
+
+    def _overlaps(self, event: Event) -> bool:
+        """Whether it tells of any of the span: an interval may reach into it from before."""
+        before = (self.span.start - event.time).total_seconds()
+        lasts = min(getattr(event, "interval_seconds", 0), LONGEST_SECONDS)
+        return event.time in self.span or 0 < before < lasts
 
     def _hear_tick(self, tick: GridTick) -> None:
         known = self.ticks.get(tick.interval_start)
@@ -134,9 +167,13 @@ def possible(value: float | None, most: float) -> float | None:
     return None if value is None or abs(value) > most else value
 
 
-def laid_out(intervals: Mapping[datetime, L]) -> Iterator[tuple[datetime, datetime, L]]:
-    """Start, end and content of each interval, rising; one ends where the next begins, if not before."""
+def laid_out(intervals: Mapping[datetime, L], span: Span) -> Iterator[tuple[datetime, datetime, L]]:
+    """Start, end and content of each interval, rising, cut to the span; one ends no later than the next begins."""
     ordered = sorted(intervals.items())
     for index, (start, content) in enumerate(ordered):
         end = start + timedelta(seconds=content.seconds)
-        yield start, min(end, ordered[index + 1][0]) if index + 1 < len(ordered) else end, content
+        if index + 1 < len(ordered):
+            end = min(end, ordered[index + 1][0])
+        first, last = max(start, span.start), min(end, span.end)
+        if first < last:
+            yield first, last, content

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isclose
 
 from carbonshift.common.accounting import J_PER_KWH
 from carbonshift.explain.digest.comparison import Interval, compared
@@ -16,6 +17,12 @@ MOST_PERCENT = 999.0
 """Beyond it a share of next to nothing is no figure to show."""
 NOISE_DIGITS = 6
 """Sums that differ only further on are one: it is the order of adding that tells them apart."""
+MOST_MOVED = 0.03
+"""By how much of itself rounding to whole units may move a difference; beyond it hundredths are shown."""
+HUNDREDTHS = 2
+LEAST_WHOLE_PERCENT = 1.0
+NO_BETTER = 1e-9
+"""A window whose mean is so near that of all is as good as any other."""
 NEARLY_ALL = 0.95
 """A window of so much of what is known would name no hours to look at."""
 
@@ -48,7 +55,7 @@ class Saved:
     left_out_kwh: float
     """Energy without a price, or a carbon intensity: in none of the sums."""
     hours: Best | None
-    """The best window as long as the energy takes at full draw; None where that is nearly the whole span."""
+    """The best window as long as the energy takes at full draw; None where that is nearly all of it, or no better."""
 
     def facts(self, name: str, unit: str, value_unit: str) -> dict[str, float | str | None]:
         """By name, flat: `cost_drawn_usd`."""
@@ -70,7 +77,9 @@ class Saved:
 def saved_in(
     slots: Sequence[Slot], span: Span, value: Callable[[Slot], float | None], j_per_unit: float
 ) -> Saved | None:
-    """The comparison as it is shown: rounded first, so that its differences are those of what is read.
+    """The comparison as it is shown: its differences are rounded once, and are those of what is read.
+
+    For that `even` and `best` are told by how far they are from `drawn`: off by one in the last place at most.
 
     Args:
         slots: of the span, those with a tick rising.
@@ -91,35 +100,45 @@ def saved_in(
     )
     if made is None:
         return None
-    exact = (round(one, NOISE_DIGITS) for one in (made.drawn, made.even, made.best))
-    drawn, even, best = rounded(*exact)
-    saved = round(even - drawn, 2) + 0.0
+    even_less, drawn_less = (round(one, NOISE_DIGITS) for one in (made.even - made.drawn, made.drawn - made.best))
+    digits = _digits(made.drawn, even_less, drawn_less)
+    drawn, saved, missed = (round(one, digits) + 0.0 for one in (made.drawn, even_less, drawn_less))
     (left_out,) = rounded(made.left_out_j / J_PER_KWH)
     return Saved(
         drawn=drawn,
-        even=even,
-        best=best,
+        even=round(drawn + saved, digits) + 0.0,
+        best=round(drawn - missed, digits) + 0.0,
         saved=saved,
-        percent=_percent(saved, even),
-        missed=round(drawn - best, 2) + 0.0,
+        percent=_percent(even_less, made.even),
+        missed=missed,
         left_out_kwh=left_out,
         hours=_hours(slots, span, value, made.full_draw_seconds),
     )
 
 
+def _digits(drawn: float, *differences: float) -> int:
+    if rounded(drawn) != (round(drawn),):
+        return HUNDREDTHS
+    moved = any(abs(round(one) - one) > MOST_MOVED * abs(one) for one in differences)
+    return HUNDREDTHS if moved else 0
+
+
 def _percent(saved: float, even: float) -> float | None:
     if even <= 0:
         return None
-    percent = float(round(abs(saved) / even * 100))
+    exact = abs(saved) / even * 100
+    percent = float(round(exact, 0 if exact >= LEAST_WHOLE_PERCENT else HUNDREDTHS))
     return percent if 0 < percent <= MOST_PERCENT else None
 
 
 def _hours(slots: Sequence[Slot], span: Span, value: Callable[[Slot], float | None], seconds: float) -> Best | None:
-    known = [(slot.start, slot.end, value(slot)) for slot in slots]
-    if seconds > NEARLY_ALL * sum(slot.seconds for slot in slots if value(slot) is not None):
+    known = [(slot.seconds, one) for slot in slots if (one := value(slot)) is not None]
+    whole_seconds = sum(length for length, _ in known)
+    if seconds > NEARLY_ALL * whole_seconds:
         return None
-    window = lowest_window(known, seconds)
-    if window is None:
+    window = lowest_window(((slot.start, slot.end, value(slot)) for slot in slots), seconds)
+    mean_of_all = sum(length * one for length, one in known) / whole_seconds
+    if window is None or isclose(window.mean, mean_of_all, rel_tol=NO_BETTER, abs_tol=NO_BETTER):
         return None
     (mean,) = rounded(window.mean)
     return Best(start=span.said(window.start), end=span.said(window.end), mean=mean)

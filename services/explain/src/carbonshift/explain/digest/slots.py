@@ -2,11 +2,12 @@
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from carbonshift.common.events import CarbonBasis
+from carbonshift.explain.digest.draws import Draw
 from carbonshift.explain.digest.heard import Heard, laid_out
 
 __all__ = ["Slot", "prevailing_basis", "slots_of"]
@@ -35,9 +36,10 @@ def prevailing_basis(heard: Heard) -> CarbonBasis | None:
 
 
 def slots_of(heard: Heard) -> Sequence[Slot]:
-    """Those of the ticks, rising, and after them those of energy whose interval has no tick.
+    """Those of the ticks, rising, and after them those of energy whose time has no tick.
 
-    A carbon intensity of another basis than the prevailing one is none.
+    Energy lies in the ticks that its interval meets, in each by the time that it has of it. A carbon intensity of
+    another basis than the prevailing one is none.
     """
     basis = prevailing_basis(heard)
     slots = [
@@ -47,14 +49,34 @@ def slots_of(heard: Heard) -> Sequence[Slot]:
             price_usd_per_mwh=tick.price_usd_per_mwh,
             carbon_g_per_kwh=tick.carbon_g_per_kwh if tick.carbon_basis is basis else None,
         )
-        for start, end, tick in laid_out(heard.ticks)
+        for start, end, tick in laid_out(heard.ticks, heard.span)
     ]
     starts = [slot.start for slot in slots]
-    lone: list[Slot] = []
+    energy_j, lone = [0.0] * len(slots), list[Slot]()
     for draw in heard.draws:
-        index = bisect_right(starts, draw.start) - 1
-        if index >= 0 and draw.start < slots[index].end:
-            slots[index] = replace(slots[index], energy_j=slots[index].energy_j + draw.energy_j)
-        else:
-            lone.append(Slot(start=draw.start, end=draw.end, energy_j=draw.energy_j))
-    return [*slots, *lone]
+        for index, start, end in _pieces(draw, slots, max(bisect_right(starts, draw.start) - 1, 0)):
+            piece_j = draw.energy_j * ((end - start) / (draw.end - draw.start))
+            if index is None:
+                lone.append(Slot(start=start, end=end, energy_j=piece_j))
+            else:
+                energy_j[index] += piece_j
+    return [*(replace(slot, energy_j=drawn_j) for slot, drawn_j in zip(slots, energy_j, strict=True)), *lone]
+
+
+def _pieces(draw: Draw, slots: Sequence[Slot], first: int) -> Iterator[tuple[int | None, datetime, datetime]]:
+    """Its time, cut where slots begin and end, each piece with the index of its slot; None for what lies in none."""
+    at = draw.start
+    for index in range(first, len(slots)):
+        slot = slots[index]
+        if slot.start >= draw.end:
+            break
+        if slot.end <= at:
+            continue
+        if slot.start > at:
+            yield None, at, slot.start
+            at = slot.start
+        end = min(slot.end, draw.end)
+        yield index, at, end
+        at = end
+    if at < draw.end:
+        yield None, at, draw.end

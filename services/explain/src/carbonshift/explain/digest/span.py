@@ -51,13 +51,31 @@ class Span:
         return day if self == day_of(day, self.zone) else None
 
     def said(self, moment: datetime) -> str:
-        """`moment` on the local clock: `18:05` where the span is a day, else `2026-03-04 18:05`."""
-        local = moment.astimezone(ZoneInfo(self.zone))
-        return f"{local:%H:%M}" if self.day else f"{local:%Y-%m-%d %H:%M}"
+        """`moment` on the local clock: `18:05` where the span is a day, else `2026-03-04 18:05`.
 
-    def within(self, start: datetime, end: datetime) -> timedelta:
-        """How much of the time between the two lies in the span."""
-        return max(timedelta(0), min(end, self.end) - max(start, self.start))
+        Where the clock changes the name of its time follows: `01:30 EST`.
+        """
+        local = moment.astimezone(ZoneInfo(self.zone))
+        shown = f"{local:%H:%M}" if self.day else f"{local:%Y-%m-%d %H:%M}"
+        return f"{shown} {local:%Z}" if self._changes_with(local) else shown
+
+    def said_before(self, moment: datetime) -> str | None:
+        """A moment no later than the span; of a day `19:00 the day before`, or with its date; None beyond YEARS."""
+        if moment.year not in YEARS:
+            return None
+        day = self.day
+        if day is None or moment >= self.start:
+            return self.said(moment)
+        local = moment.astimezone(ZoneInfo(self.zone))
+        if local.date() == day - timedelta(days=1):
+            return f"{self.said(moment)} the day before"
+        return f"{local:%Y-%m-%d} {self.said(moment)}"
+
+    def _changes_with(self, local: datetime) -> bool:
+        """Whether the clock has another offset at an end of the span than at the other or at `local`, or at it two."""
+        ends = (self.start, self.end - timedelta(microseconds=1))
+        offsets = {end.astimezone(local.tzinfo).utcoffset() for end in ends}
+        return len(offsets | {local.replace(fold=fold).utcoffset() for fold in (0, 1)}) > 1
 
 
 def day_of(day: date, zone: str) -> Span:
