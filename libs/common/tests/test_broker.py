@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import os
+import signal
 from datetime import timedelta
 
 from faststream import AckPolicy
@@ -123,3 +125,14 @@ async def test_a_message_outside_any_stream_that_cannot_be_read_is_buried_too(bu
         await service.app.broker.publish(b"rubbish", "loose.subject")
         (letter,) = await bus.collect(DeadLetter, when=lambda found: len(found) == 1)
     assert (letter.source_subject, letter.source_stream) == ("loose.subject", "")
+
+
+async def test_a_service_leaves_a_broker_that_hangs(bus, tmp_path):
+    (ports,) = (tmp_path / "broker" / "ports").iterdir()
+    pid = int(ports.stem.rpartition("_")[2])
+    try:
+        async with Service(bus.url) as service:
+            os.kill(pid, signal.SIGSTOP)
+            await asyncio.wait_for(service.app.broker.stop(), 10)
+    finally:
+        os.kill(pid, signal.SIGCONT)

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import os
+import signal
 import threading
 import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +15,16 @@ from prometheus_client import generate_latest
 
 from carbonshift.common.client import bare_client
 from carbonshift.common.embedded import embedded_server
-from carbonshift.common.events import DeadLetter, Digest, GridTransition, Narrative, Pulse, Replay
+from carbonshift.common.events import (
+    Account,
+    DeadLetter,
+    Digest,
+    GridTransition,
+    Narrative,
+    Pulse,
+    Replay,
+    WorkerTelemetry,
+)
 from carbonshift.common.streams import declare_streams, stream_name
 from carbonshift.explain.app import build
 from carbonshift.explain.facts import fact_sheet
@@ -229,6 +241,77 @@ async def test_an_exit_while_the_api_hangs_is_quick_and_the_transition_told_afte
         await acknowledged(bus)
     assert (told.transition_id, told.text) == (spike().id, written(spike()))
     assert await bus.count(DeadLetter.stream) == 0
+
+
+@pytest.fixture
+def freeze(broker_url, tmp_path):
+    """Has the broker hang, and go on again."""
+    (ports,) = (tmp_path / "broker" / "ports").iterdir()
+    pid = int(ports.stem.rpartition("_")[2])
+    yield lambda signal_number: os.kill(pid, signal_number)
+    os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("when", ["it looks", "Claude writes", "it is stored"])
+async def test_an_exit_while_the_broker_hangs_is_quick_and_the_transition_told_after_the_restart(
+    bus, key, llm, llm_server, spike, freeze, when
+):
+    asked = threading.Event()
+
+    def hang():
+        freeze(signal.SIGSTOP)
+        asked.set()
+
+    answer = json.dumps({"text": written(spike())})
+    llm.play(replace(llm_server.message(answer), hang=when == "Claude writes", meanwhile=hang))
+    async with explaining(bus.url, **key):
+        if when == "it looks":
+            hang()
+        else:
+            await bus.publish(spike())
+            await asyncio.to_thread(asked.wait, 30)
+        left = time.monotonic()
+    assert time.monotonic() - left < EXIT_SECONDS
+    freeze(signal.SIGCONT)
+    if when == "it looks":
+        await bus.publish(spike())
+    llm.play(llm_server.message(answer))
+    async with explaining(bus.url, **key):
+        (told,) = await bus.collect(Narrative, when=bool)
+        await acknowledged(bus)
+    assert told.transition_id == spike().id
+    assert await bus.count(DeadLetter.stream) == 0
+
+
+async def test_a_transition_is_told_with_the_forecast_of_when_it_ends(bus, grid, transition):
+    """And with that of its own run, though a replay's was stored after it."""
+    bands = {"price_low_usd_per_mwh": 0.0, "price_high_usd_per_mwh": 100.0}
+    bands |= {"carbon_low_g_per_kwh": 0.0, "carbon_high_g_per_kwh": 500.0}
+    made = transition(Pulse.RED, "price_critical", prices=(31, 412))
+    red = made.model_copy(update={"facts": made.facts.model_copy(update=bands)})
+    await bus.publish(
+        grid.forecast(red.time, [412.0, 412.0, 10.0], [100.0] * 3),
+        grid.forecast(red.time, [412.0] * 3, [100.0] * 3, replay=Replay(run="r1")),
+    )
+    async with explaining(bus.url):
+        await bus.publish(red)
+        (told,) = await bus.collect(Narrative, when=bool)
+    assert "Expected back around 20:05" in told.text
+
+
+async def test_a_narrative_tells_what_the_fleet_has_made_of_the_change(bus, transition):
+    """Heard in the order in which it was published, by services whose clocks do not agree."""
+    red = transition(Pulse.RED, "price_critical", prices=(31, 412))
+    values = {"worker": "w1", "site": "s1", "region": "caiso", "device_uuid": "GPU-1", "energy_j": 0.0, "job": "j1"}
+    values |= dict.fromkeys(("power_limit_w", "enforced_limit_w", "allowance_w", "ceiling_w"), 250.0)
+    values |= {"energy_basis": "measured", "account": Account(since=TODAY)}
+    before = WorkerTelemetry(**values, observed_at=TODAY + 48 * HOUR, power_w=240.0, run_state="running")
+    after = WorkerTelemetry(**values, observed_at=TODAY, power_w=60.0, run_state="paused")
+    async with explaining(bus.url, answer_seconds=2.0):
+        await bus.publish(before, red.state, red, after)
+        (told,) = await bus.collect(Narrative, when=bool)
+    assert "240" in told.text
+    assert "1 job paused" in told.text
 
 
 async def test_prometheus_is_told_what_became_of_the_questions(bus, key, tells, spike):

@@ -5,21 +5,23 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from carbonshift.common.events import Account, EnergyBasis, Pulse, Replay, ResumeToken, RunState, WorkerTelemetry
-from carbonshift.explain.fleet import REMEMBERED, Fleet, FleetAnswer
+from carbonshift.explain.fleet import CHANGES, REMEMBERED, SILENT_SECONDS, Fleet, FleetAnswer
 
 NOW = datetime(2026, 3, 4, 18, 5, tzinfo=UTC)
-TOLD_AT = NOW + timedelta(minutes=5)
 SECOND = timedelta(seconds=1)
+HEARD_SECONDS = 100_000.0
+"""When the change is heard of, on the clock of who hears."""
+RUN = Replay(run="r1", speed=1.0)
 
 
 def says(seconds, power_w, device="GPU-1", **changes):
-    """What a device says so many seconds after the transition was told."""
+    """What a device says so many seconds after the change, as its own clock has it."""
     values = {
         "worker": "w1",
         "site": "s1",
         "region": "caiso",
         "device_uuid": device,
-        "observed_at": TOLD_AT + seconds * SECOND,
+        "observed_at": NOW + seconds * SECOND,
         "power_w": power_w,
         "power_limit_w": 250.0,
         "enforced_limit_w": 250.0,
@@ -46,14 +48,23 @@ def token(slot=0, watts=50.0, **changes):
 
 
 @pytest.fixture
-def answer(transition):
-    """What the fleet that has heard these has made of a change to RED."""
+def fleet():
+    return Fleet()
 
-    def of(*heard, state=Pulse.RED, told_at=TOLD_AT, **given):
+
+@pytest.fixture
+def answer(transition):
+    """What the fleet that has heard these in their time has made of a change to RED."""
+
+    def of(*heard, state=Pulse.RED, skew_seconds=0.0, **given):
         fleet = Fleet()
-        for event in heard:
-            fleet.hear(event)
-        return fleet.answer(transition(state, **given), told_at)
+        change = transition(state, **given)
+        moments = [(event.time - NOW).total_seconds() - skew_seconds for event in heard]
+        early = [(at, event) for at, event in zip(moments, heard, strict=True) if at < 0]
+        late = [(at, event) for at, event in zip(moments, heard, strict=True) if at >= 0]
+        for at, event in (*early, (0.0, change.state), *late):
+            fleet.hear(event, HEARD_SECONDS + at)
+        return fleet.answer(change)
 
     return of
 
@@ -140,7 +151,104 @@ def test_a_token_heard_twice_is_one_and_a_new_epoch_forgets_the_old(answer):
     assert answer(*device, token(0, epoch=9), token(1), token(2)).tokens == 2
 
 
-def test_of_a_device_the_last_messages_are_remembered_and_no_more(answer):
-    late = [says(number, 100) for number in range(REMEMBERED)]
-    assert answer(says(-1, 240), *late[1:]).before_w == 240
-    assert answer(says(-1, 240), *late) is None
+def test_a_reading_of_long_before_is_no_measure_of_the_change(answer):
+    assert answer(says(-9 * 3_600, 700, job="j1"), says(1, 90, job="j1", run_state="paused")) is None
+    assert answer(says(-61, 700), says(1, 90)) is None
+    assert answer(says(-59, 700), says(1, 90)).before_w == 700
+
+
+@pytest.mark.parametrize(("speed", "furthest"), [(None, 60), (1.0, 60), (300.0, 18_000)])
+def test_a_fast_replay_goes_through_more_of_its_time_in_a_minute(transition, speed, furthest):
+    run = Replay(run="r1", speed=speed)
+    change, told = transition(Pulse.RED, replay=run), []
+    for before in (furthest, furthest + 1):
+        fleet = Fleet()
+        for event in (says(-before, 240, replay=run), change.state, says(1, 100, replay=run)):
+            fleet.hear(event, HEARD_SECONDS)
+        told.append(fleet.answer(change))
+    assert (told[0].before_w, told[1]) == (240, None)
+
+
+@pytest.mark.parametrize("skew_seconds", [-3_600, -10, 10, 3_600])
+def test_a_worker_whose_clock_is_wrong_is_heard_in_its_order(answer, skew_seconds):
+    heard = [says(at + skew_seconds, watts) for at, watts in ((-2, 240), (-1, 250), (1, 180), (2, 100))]
+    told = answer(*heard, skew_seconds=skew_seconds)
+    assert (told.before_w, told.now_w) == (250, 100)
+
+
+def test_in_a_replay_what_was_heard_late_is_placed_by_the_recording(transition, fleet):
+    change = transition(Pulse.RED, replay=RUN)
+    for event in (says(-1, 240, replay=RUN), says(0, 180, replay=RUN), change.state, says(5, 90, replay=RUN)):
+        fleet.hear(event, HEARD_SECONDS)
+    told = fleet.answer(change)
+    assert (told.before_w, told.now_w) == (240, 90)
+
+
+@pytest.mark.parametrize("replay", [None, RUN])
+def test_however_often_a_device_speaks_what_it_drew_before_is_known(answer, replay):
+    often = [says(number / 10, 240 if number < 0 else 100, replay=replay) for number in range(-50, 50)]
+    told = answer(*often, replay=replay)
+    assert (told.before_w, told.now_w) == (240, 100)
+
+
+def test_of_a_state_not_heard_of_nobody_knows_what_was_before(transition, fleet):
+    fleet.hear(says(-1, 240), HEARD_SECONDS)
+    fleet.hear(says(1, 100), HEARD_SECONDS)
+    assert fleet.answer(transition(Pulse.RED)) is None
+
+
+def test_a_state_heard_again_began_when_it_was_heard_first(transition, fleet):
+    change = transition(Pulse.RED)
+    for event in (says(-1, 240), change.state, says(1, 100), change.state):
+        fleet.hear(event, HEARD_SECONDS)
+    assert fleet.answer(change).before_w == 240
+
+
+def test_a_job_that_moves_between_boards_has_neither_paused_nor_resumed(answer):
+    told = answer(
+        says(-1, 240, "a", job="j1"),
+        says(-1, 60, "b", job="j1", run_state="paused"),
+        says(1, 60, "a", job="j1", run_state="paused"),
+        says(1, 240, "b", job="j1"),
+    )
+    assert (told.paused, told.resumed) == (0, 0)
+
+
+def test_a_job_that_runs_on_any_board_runs(answer):
+    pair = [says(-1, 240, device, job="j1") for device in "ab"]
+    half = says(1, 60, "a", job="j1", run_state="paused")
+    assert answer(*pair, half).paused == 0  # the other board ran when it was last heard
+    assert answer(*pair, half, says(1, 240, "b", job="j1")).paused == 0
+    assert answer(*pair, half, says(1, 60, "b", job="j1", run_state="paused")).paused == 1
+    assert answer(pair[0], half, says(1, 240, "new", job="j1")).paused == 0
+
+
+def test_a_board_whose_draw_is_not_known_counts_for_its_job(answer):
+    dark = [says(at, None, "dark", job="j1", run_state=state) for at, state in ((-1, "running"), (1, "paused"))]
+    told = answer(says(-1, 240), says(1, 100), *dark)
+    assert (told.before_w, told.now_w, told.paused) == (240, 100, 1)
+
+
+def test_who_falls_silent_is_forgotten(fleet, transition):
+    change = transition(Pulse.RED)
+    for event in (says(-1, 240, "gone"), token(), change.state, says(-1, 240, replay=RUN)):
+        fleet.hear(event, HEARD_SECONDS)
+    fleet.hear(says(1, 100, region="de"), HEARD_SECONDS + SILENT_SECONDS + 1)
+    assert list(fleet._devices) == [("de", None)]
+    assert not fleet._before
+    assert not fleet._handed_out._epochs
+
+
+def test_what_is_remembered_is_bounded(fleet, transition):
+    for number in range(50):
+        change = transition(Pulse.RED, now=NOW + number * 300 * SECOND)
+        for event in (says(300 * number, 100), change.state, token(number, not_before=change.time)):
+            fleet.hear(event, HEARD_SECONDS + 5 * number)
+    assert len(fleet._devices["caiso", None]["w1", "GPU-1"]) == REMEMBERED
+    assert len(fleet._before["caiso", None]) == CHANGES
+
+
+def test_a_token_that_has_expired_is_forgotten(answer):
+    device = says(-1, 60), says(1, 240)
+    later = {"not_before": NOW + 61 * SECOND, "expires_at": NOW + 120 * SECOND}
+    assert answer(*device, token(0), token(1), token(2, **later)).tokens == 1

@@ -43,7 +43,7 @@ def red(transition):
 
 @pytest.fixture
 def seen(bus):
-    """What a lookout sees around each of the transitions, in their order."""
+    """What a lookout that heard this sees around each of the transitions, in their order."""
 
     async def around(*transitions, heard=(), stored_at=STORED_AT):
         lookout = Lookout("carbonshift")
@@ -117,6 +117,21 @@ async def test_a_forecast_of_another_run_tells_nothing(bus, grid, seen, red):
     assert replayed.expected.change.p50 == NOW + HOUR
 
 
+async def test_a_replay_beside_the_live_grid_hides_the_forecast_of_neither(bus, grid, seen, red):
+    near, far = ([95.0] * hours + [10.0] * 3 for hours in (1, 2))
+    live, replayed = grid.forecast(NOW, near, near), grid.forecast(NOW, far, far, replay=RUN)
+    later = [grid.forecast(NOW, [10.0] * 3, [10.0] * 3, replay=Replay(run=f"of-{number}")) for number in range(300)]
+    await bus.publish(live, replayed, *later)
+    found = await seen(red(), red(replay=RUN))
+    assert [around.expected.change.p50 for around in found] == [NOW + HOUR, NOW + 2 * HOUR]
+
+
+async def test_a_forecast_that_lies_behind_another_run_is_looked_for_no_longer_than_an_hour(bus, grid, seen, red):
+    await bus.publish(grid.forecast(NOW, [10.0] * 3, [10.0] * 3), grid.forecast(NOW, [9.0] * 3, [9.0] * 3, replay=RUN))
+    (around,) = await seen(red(), stored_at=STORED_AT + 2 * HOUR)
+    assert around.expected is None
+
+
 async def test_what_stands_on_the_subject_and_is_no_forecast_tells_nothing(bus, seen, red):
     await bus.publish_raw("carbonshift.forecast.caiso", b"\xff")
     assert await seen(red()) == [Surroundings()]
@@ -143,13 +158,21 @@ async def test_a_mix_stored_long_before_the_transition_is_not_read(bus, seen, re
     assert around.fuels == ()
 
 
-async def test_before_and_after_are_told_apart_by_when_the_stream_took_it(seen, red):
-    """On the live grid devices speak on the wall's clock, not on that of the grid."""
-    heard = says(STORED_AT - SECOND, 240), says(STORED_AT + SECOND, 60, run_state="paused")
+@pytest.mark.parametrize("ahead", [-HOUR, 10 * SECOND])
+async def test_on_the_live_grid_before_and_after_are_told_apart_by_what_was_heard_first(seen, red, ahead):
+    """Devices speak on their own clocks, which are neither that of the grid nor the broker's."""
+    heard = says(STORED_AT + ahead, 240), red().state, says(STORED_AT + ahead, 60, run_state="paused")
     (around,) = await seen(red(), heard=heard)
     assert (around.fleet.before_w, around.fleet.now_w, around.fleet.paused) == (240, 60, 1)
-    (early,) = await seen(red(), heard=heard[:1])
+    (early,) = await seen(red(), heard=heard[:2])
     assert early.fleet is None
+
+
+async def test_a_state_that_goes_on_begins_nothing(seen, red):
+    goes_on = red(now=NOW + timedelta(minutes=5)).state.model_copy(update={"since": NOW})
+    heard = says(STORED_AT, 240), red().state, says(STORED_AT, 60), goes_on, says(STORED_AT, 50)
+    (around,) = await seen(red(), heard=heard)
+    assert (around.fleet.before_w, around.fleet.now_w) == (240, 50)
 
 
 async def test_a_replayed_fleet_answers_in_the_time_of_the_recording(seen, red):
@@ -160,7 +183,7 @@ async def test_a_replayed_fleet_answers_in_the_time_of_the_recording(seen, red):
 
 
 async def test_tokens_that_are_handed_out_are_counted_until_another_epoch_begins(seen, red):
-    heard = says(STORED_AT - SECOND, 60), says(STORED_AT + SECOND, 240), token(0), token(1)
+    heard = says(STORED_AT, 60), red().state, says(STORED_AT, 240), token(0), token(1)
     (around,) = await seen(red(), heard=heard)
     assert (around.fleet.tokens, around.fleet.tokens_w) == (2, 100)
     (around,) = await seen(red(), heard=(*heard, token(2, epoch=9)))  # an old one that comes late

@@ -9,8 +9,9 @@ from typing import Any, cast
 from faststream import BaseMiddleware
 from faststream.exceptions import AckMessage, NackMessage, RejectMessage, SkipMessage
 from faststream.nats import NatsBroker
+from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.errors import ConnectionReconnectingError
+from nats.errors import Error as NatsError
 from prometheus_client import CollectorRegistry
 
 from carbonshift.common.errors import TransientError
@@ -25,6 +26,26 @@ __all__ = ["Outlet", "connect"]
 REDELIVERY_DELAYS_SECONDS = (0.2, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 PUBLISH_RETRY_SECONDS = 20.0
 """A leader's death stops publishing for about 5 s."""
+ANSWER_SECONDS = 2
+"""A server that is silent for so long as a service stops is not waited for: draining would take 20 s and fail."""
+
+
+class _LeavingBroker(NatsBroker):
+    """Drains its connection where the server answers, else closes it."""
+
+    async def stop(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_val: BaseException | None = None,
+        exc_tb: TracebackType | None = None,
+    ) -> None:
+        connection = self._connection
+        if connection is None or await _answers(connection):
+            await super().stop(exc_type, exc_val, exc_tb)
+            return
+        self._connection = None  # so that it is not drained
+        await super().stop(exc_type, exc_val, exc_tb)
+        await connection.close()
 
 
 def connect(settings: Settings, registry: CollectorRegistry, *, no_echo: bool = False) -> NatsBroker:
@@ -40,7 +61,7 @@ def connect(settings: Settings, registry: CollectorRegistry, *, no_echo: bool = 
     async def on_error(error: Exception) -> None:
         logger.warning("broker: %s", error or type(error).__name__)
 
-    broker = _Broker(
+    broker = _LeavingBroker(
         settings.servers(),
         name=f"carbonshift-{settings.service}",
         max_reconnect_attempts=-1,
@@ -96,19 +117,12 @@ class Outlet:
             heard(event)
 
 
-class _Broker(NatsBroker):
-    """Can be stopped while the server is away: there is nothing to drain then."""
-
-    async def stop(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_val: BaseException | None = None,
-        exc_tb: TracebackType | None = None,
-    ) -> None:
-        try:
-            await super().stop(exc_type, exc_val, exc_tb)
-        except ConnectionReconnectingError:
-            await self.connection.close()
+async def _answers(connection: Client) -> bool:
+    try:
+        await connection.flush(timeout=ANSWER_SECONDS)
+    except (NatsError, OSError):
+        return False
+    return True
 
 
 async def _through_outages(call: Callable[[], Awaitable[None]], problem: str) -> None:

@@ -8,7 +8,6 @@ from carbonshift.common.events import Digest, GridState, GridTransition, Narrati
 from carbonshift.common.service import Service
 from carbonshift.common.streams import stream_of
 from carbonshift.explain.digest.daily import DailyDigests
-from carbonshift.explain.last_stored import last_stored
 from carbonshift.explain.settings import ExplainSettings
 from carbonshift.explain.teller import Teller
 
@@ -37,12 +36,11 @@ def build(settings: ExplainSettings | None = None) -> Service:
     )
     async def on_transition(transition: GridTransition, message: NatsMessage) -> None:
         jetstream = (await broker.connect()).jetstream()
-        last = await last_stored(jetstream, prefix, Narrative, transition.region)
-        if last is None or last.transition_id != transition.id:  # they come in order, one at a time
-            await outlet.publish(await teller.tell(transition, message.raw_message, jetstream))
+        await teller.tell(transition, message.raw_message, jetstream, outlet.publish)
 
-    @broker.subscriber(GridState.subjects(prefix), no_reply=True, title="notice that a day is over")
+    @broker.subscriber(GridState.subjects(prefix), no_reply=True, title="notice that a state begins or a day is over")
     async def on_state(state: GridState) -> None:
+        teller.lookout.hear(state)
         digests.hear(state)
 
     @broker.subscriber(WorkerTelemetry.subjects(prefix), no_reply=True, title="see what the fleet does")

@@ -1,23 +1,26 @@
 """Sees what is around a transition: the fleet's answer, the forecast, the fuel mix, the changes before it. Shell."""
 
-from collections import defaultdict
+import time
 from datetime import datetime, timedelta
 
 from nats.js import JetStreamContext
 from nats.js.api import DeliverPolicy
 
-from carbonshift.common.events import FuelMix, GridForecast, GridTransition, ResumeToken, WorkerTelemetry
+from carbonshift.common.events import FuelMix, GridState, GridTransition, ResumeToken, WorkerTelemetry
 from carbonshift.common.readback import events_of
 from carbonshift.common.streams import stream_name
 from carbonshift.explain.expected import expected_change
 from carbonshift.explain.facts import Surroundings
 from carbonshift.explain.fleet import Fleet
 from carbonshift.explain.fuel_shift import FuelShift, fuel_shifts
-from carbonshift.explain.last_stored import last_stored
+from carbonshift.explain.in_time import in_time
+from carbonshift.explain.last_stored import forecast_of_run
+from carbonshift.explain.recent_changes import RecentChanges
 
 __all__ = ["Lookout", "answer_seconds"]
 
-HOUR = timedelta(hours=1)
+FORECASTS_SINCE = timedelta(hours=1)
+"""Before the transition was stored: an older one is none of that hour."""
 MIXES_SINCE = timedelta(hours=3)
 """Before the transition was stored: the mix of an hourly source comes late."""
 
@@ -36,12 +39,11 @@ class Lookout:
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
         self._fleet = Fleet()
-        self._changes: dict[tuple[str, str | None], dict[str, datetime]] = defaultdict(dict)
-        """By region and run the transitions of the last hour, since this service started."""
+        self._changes = RecentChanges()
 
-    def hear(self, event: WorkerTelemetry | ResumeToken) -> None:
-        """Note what a worker says, or a token that is handed out."""
-        self._fleet.hear(event)
+    def hear(self, event: WorkerTelemetry | ResumeToken | GridState) -> None:
+        """Note what a worker says, a token that is handed out, or a state as it begins."""
+        self._fleet.hear(event, time.monotonic())
 
     async def around(
         self, transition: GridTransition, stored_at: datetime, jetstream: JetStreamContext
@@ -52,14 +54,17 @@ class Lookout:
             transition: live or of a replay.
             stored_at: when the stream took it, on the wall clock.
             jetstream: where forecasts and fuel mixes lie.
+        Raises: TransientError where the broker does not answer in time.
         """
-        forecast = await last_stored(jetstream, self._prefix, GridForecast, transition.region)
-        live = transition.state.replay is None
+        replay = transition.state.replay
+        forecast = await in_time(
+            forecast_of_run(jetstream, self._prefix, transition.region, replay, stored_at - FORECASTS_SINCE)
+        )
         return Surroundings(
             expected=expected_change(transition, forecast),
-            fleet=self._fleet.answer(transition, stored_at if live else transition.time),
-            fuels=await self._fuels(transition, stored_at, jetstream) if live else (),
-            changes_last_hour=self._count(transition),
+            fleet=self._fleet.answer(transition),
+            fuels=await in_time(self._fuels(transition, stored_at, jetstream)) if replay is None else (),
+            changes_last_hour=self._changes.count(transition),
         )
 
     async def _fuels(
@@ -70,12 +75,3 @@ class Lookout:
         since = stored_at - MIXES_SINCE
         mixes = events_of(jetstream, FuelMix, stream, subject, DeliverPolicy.BY_START_TIME, opt_start_time=since)
         return fuel_shifts([mix async for _, mix in mixes], transition.time)
-
-    def _count(self, transition: GridTransition) -> int:
-        """One delivered again is counted once."""
-        key = (transition.region, transition.state.replay.run if transition.state.replay else None)
-        recent = self._changes[key] | {transition.id: transition.time}
-        self._changes[key] = {
-            name: moment for name, moment in recent.items() if transition.time - HOUR < moment <= transition.time
-        }
-        return len(self._changes[key])
