@@ -29,9 +29,9 @@ nothing else; then what training and the fleet do; then what is expected, with (
 Every figure has to be one of the facts, in the same unit and in its own part: what was before is not what is now.
 Write $31/MWh, 268 g/kWh, 175 W, 45 %, 18:05, 3 h 20 min; no other forms, no figure in words, no sums of your own.
 Say of each figure plainly what it is: "price rose from $31 to $412/MWh in 10 minutes, above the $150 limit",
-"carbon was 268 g/kWh", "the score rose from 0.30 to 0.41, above the 0.35 that GREEN allows", "8 jobs paused", "the fleet's draw
-fell from 1,000 W to 486 W", "AMBER is expected around 20:00 (p50; 19:30 at p10, 21:15 at p90) at $88/MWh". Vary
-the rest.
+"carbon was 268 g/kWh", "the score rose from 0.30 to 0.41, above the 0.35 that GREEN allows", "8 jobs paused",
+"the fleet's draw fell from 1,000 W to 486 W", "AMBER is expected around 20:00 (p50; 19:30 at p10, 21:15 at p90) at
+$88/MWh". Vary the rest.
 Name no cause, place, person, fuel, weather or event that is not among the facts. Deny nothing: say what is, leave
 out what is not. No advice, no instruction, no markup, no link, no list.
 
