@@ -19,10 +19,13 @@ class OvenSettings(Settings):
 
 
 @pytest.fixture
-def tells(capsys):
+def tells(capsys, monkeypatch):
     """Sets the logs up and gives a function that reads what has been told: `tells(log_format="json", ...)`."""
     root = logging.getLogger()
     before, level, hook = root.handlers[:], root.level, sys.excepthook
+    for name in ("uvicorn", "uvicorn.error"):  # a server in another test may have taken them for itself
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [])
 
     def begin(**settings):
         set_up_logs(OvenSettings(**settings))
