@@ -48,6 +48,7 @@ def test_it_tells_writes_and_reports(carbonshift, tape, tmp_path):
         assert name in result.stdout
 
 
+@pytest.mark.soak
 def test_the_same_command_gives_the_same_figures(carbonshift, tape, tmp_path):
     found = []
     for name in ("a", "b"):

@@ -77,6 +77,7 @@ def test_it_tells_writes_and_draws(carbonshift, tape, tmp_path):
         assert name in picture.read_text()
 
 
+@pytest.mark.soak
 def test_the_same_command_gives_the_same_figures_however_many_work(carbonshift, tape, tmp_path):
     found = []
     for jobs in ("1", "2"):

@@ -223,7 +223,11 @@ print(hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in model.parame
 
 
 @pytest.mark.parametrize(
-    ("package", "script"), [("transformers", HUGGING_FACE_LEAVES), ("lightning", LIGHTNING_LEAVES)]
+    ("package", "script"),
+    [
+        ("transformers", HUGGING_FACE_LEAVES),
+        pytest.param("lightning", LIGHTNING_LEAVES, marks=pytest.mark.soak),
+    ],
 )
 def test_left_after_three_steps_and_begun_again_it_ends_with_the_very_parameters(package, script, agent, tmp_path):
     if importlib.util.find_spec(package) is None:

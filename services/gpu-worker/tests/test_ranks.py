@@ -83,7 +83,7 @@ async def ranked(control, tmp_path):
             await one.process.communicate()
 
 
-@pytest.mark.parametrize("kind", ["DDP", "FSDP"])
+@pytest.mark.parametrize("kind", [pytest.param("DDP", marks=pytest.mark.soak), "FSDP"])
 async def test_ranks_are_paused_at_one_step_and_end_with_the_very_parameters_of_those_left_alone(control, ranked, kind):
     """The first pause outlasts the timeout of their collectives, and two boards ask for it at once."""
     alone, paused = ranked("alone", kind, "150", "3"), ranked("paused", kind, "150", "3")
@@ -107,6 +107,7 @@ async def test_ranks_are_paused_at_one_step_and_end_with_the_very_parameters_of_
     assert await paused.result() == expected
 
 
+@pytest.mark.soak
 async def test_ranks_put_away_and_ranks_that_left_and_began_again_end_with_the_very_parameters(control, ranked):
     alone, parked = ranked("alone", "FSDP", "60"), ranked("parked", "FSDP", "60")
     await alone.start(controlled=False)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from faststream.exceptions import AckMessage, NackMessage, RejectMessage, SkipMe
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import ConnectionReconnectingError
 from nats.errors import Error as NatsError
 from prometheus_client import CollectorRegistry
 
@@ -40,12 +42,12 @@ class _LeavingBroker(NatsBroker):
         exc_tb: TracebackType | None = None,
     ) -> None:
         connection = self._connection
-        if connection is None or await _answers(connection):
+        if connection is not None and not await _answers(connection):
+            self._connection = None  # so that it is not drained
+        with suppress(ConnectionReconnectingError):  # it was there a moment ago
             await super().stop(exc_type, exc_val, exc_tb)
-            return
-        self._connection = None  # so that it is not drained
-        await super().stop(exc_type, exc_val, exc_tb)
-        await connection.close()
+        if connection is not None and not connection.is_closed and not connection.is_draining:
+            await connection.close()
 
 
 def connect(settings: Settings, registry: CollectorRegistry, *, no_echo: bool = False) -> NatsBroker:
