@@ -23,9 +23,13 @@ def tells(capsys, monkeypatch):
     """Sets the logs up and gives a function that reads what has been told: `tells(log_format="json", ...)`."""
     root = logging.getLogger()
     before, level, hook = root.handlers[:], root.level, sys.excepthook
-    for name in ("uvicorn", "uvicorn.error"):  # a server in another test may have taken them for itself
-        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
-        monkeypatch.setattr(logging.getLogger(name), "handlers", [])
+    servers = [logging.getLogger(name) for name in ("uvicorn", "uvicorn.error")]
+    levels = [one.level for one in servers]
+    for one in servers:  # a server in another test may have set them up for itself
+        monkeypatch.setattr(one, "propagate", True)
+        monkeypatch.setattr(one, "handlers", [])
+        monkeypatch.setattr(one, "disabled", False)
+        one.setLevel(logging.NOTSET)
 
     def begin(**settings):
         set_up_logs(OvenSettings(**settings))
@@ -35,6 +39,8 @@ def tells(capsys, monkeypatch):
     logging.captureWarnings(capture=False)
     sys.excepthook = hook
     root.handlers, root.level = before, level
+    for one, own in zip(servers, levels, strict=True):
+        one.setLevel(own)
 
 
 def raised(error):
