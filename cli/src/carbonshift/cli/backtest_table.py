@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
+
+from carbonshift.cli.narrow_table import narrow_table
 
 __all__ = ["tape_table"]
 
@@ -17,18 +18,7 @@ LEAST_T = -1.0
 def tape_table(tape: Mapping[str, Any]) -> RenderableType:
     """The policies of one tape, over all starts and slacks; saved shares in % with their 95 % interval below them."""
     known = "day-ahead prices known" if tape["day_ahead_known"] else "from history alone"
-    table = Table(
-        box=None,
-        header_style="dim",
-        title=Text(tape["tape"]),
-        title_style="bold",
-        title_justify="left",
-        padding=(0, 0, 0, 1),  # all of it fits into 80 columns
-        pad_edge=False,
-    )
-    table.add_column("", no_wrap=True)
-    for column in COLUMNS:
-        table.add_column(column, justify="right", no_wrap=True)
+    table = narrow_table(tape["tape"], COLUMNS)
     for name, row in tape["pooled"].items():
         late = f"{row['late']}" + (f"\n({row['unfinished']}?)" if row["unfinished"] else "")
         table.add_row(

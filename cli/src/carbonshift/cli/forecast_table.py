@@ -1,6 +1,6 @@
 """An evaluation of forecasts for a terminal: three tables a tape, and the lines that say what they mean."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -9,6 +9,7 @@ from rich.text import Text
 
 from carbonshift.backtest.forecasts.models import BASELINES
 from carbonshift.backtest.forecasts.ranking import ranked
+from carbonshift.cli.narrow_table import narrow_table
 
 __all__ = ["tape_tables"]
 
@@ -49,7 +50,7 @@ def tape_tables(tape: Row) -> RenderableType:
 def _signal(tape: Row, models: Mapping[str, Row], signal: str) -> Table:
     cuts = list(next(iter(models.values()))[signal]["cut_against_persistence"])
     columns = ("n", "MAE", "rMAE", "pinball", "in 80%", *(f"cut {int(c) // 60}h" for c in cuts), "p")
-    table = _table(f"{tape['tape']}: {signal}, {UNITS[signal]}", columns)
+    table = narrow_table(f"{tape['tape']}: {signal}, {UNITS[signal]}", columns)
     for name, model in models.items():
         own = model[signal]
         test = own["diebold_mariano"].get("seasonal-naive", {}).get("pinball", {})
@@ -70,7 +71,7 @@ def _signal(tape: Row, models: Mapping[str, Row], signal: str) -> Table:
 def _spikes(models: Mapping[str, Row]) -> Table:
     leads = list(next(iter(models.values()))["spikes"]["by_lead"])
     of_leads = [column for lead in leads for column in (f"PR {int(lead) // 60}h", "ratio")]
-    table = _table(
+    table = narrow_table(
         "price spikes (above the 95 % quantile of 28 days), time", (*of_leads, "Brier", "s", "p99 s", "degr.")
     )
     for name, model in models.items():
@@ -85,22 +86,6 @@ def _spikes(models: Mapping[str, Row]) -> Table:
             _number(seconds["p99"], "{:.3f}".format),
             _number(model["degraded_share"], "{:.1%}".format),
         )
-    return table
-
-
-def _table(title: str, columns: Sequence[str]) -> Table:
-    table = Table(
-        box=None,
-        header_style="dim",
-        title=Text(title),
-        title_style="bold",
-        title_justify="left",
-        padding=(0, 0, 0, 1),  # all of it fits into 80 columns
-        pad_edge=False,
-    )
-    table.add_column("", no_wrap=True)
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
     return table
 
 

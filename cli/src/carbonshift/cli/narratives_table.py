@@ -7,6 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from carbonshift.cli.narrow_table import narrow_table
+
 __all__ = ["narratives_tables"]
 
 Row = Mapping[str, Any]
@@ -29,7 +31,9 @@ LINES = (
 
 
 def _texts(rows: Sequence[Row]) -> Table:
-    table = _table("narratives", ("told", "1st", "2nd", "template", "retries", "calls", "USD", "false", "numbers"))
+    table = narrow_table(
+        "narratives", ("told", "1st", "2nd", "template", "retries", "calls", "USD", "false", "numbers")
+    )
     for row in rows:
         table.add_row(
             str(row["told_by"])[:22],
@@ -42,14 +46,14 @@ def _texts(rows: Sequence[Row]) -> Table:
 
 
 def _kinds(kinds: Mapping[str, Row]) -> Table:
-    table = _table("lies", ("tried", "refused", "undone", "published"))
+    table = narrow_table("lies", ("tried", "refused", "undone", "published"))
     for kind, counts in kinds.items():
         table.add_row(kind, *(str(counts[name]) for name in ("tried", "refused", "undone", "published")))
     return table
 
 
 def _times(tapes: Sequence[Row]) -> Table:
-    table = _table("expected times", ("cases", "expected", "in span", "of", "same state", "p50 off, h"))
+    table = narrow_table("expected times", ("cases", "expected", "in span", "of", "same state", "p50 off, h"))
     for tape in tapes:
         times = tape["expected_times"]
         off = times["median_error_hours"]
@@ -58,20 +62,4 @@ def _times(tapes: Sequence[Row]) -> Table:
             *(str(times[name]) for name in ("cases", "expected", "within_both", "expected_both", "same_state")),
             "-" if off is None else f"{off:.2f}",
         )
-    return table
-
-
-def _table(title: str, columns: Sequence[str]) -> Table:
-    table = Table(
-        box=None,
-        header_style="dim",
-        title=Text(title),
-        title_style="bold",
-        title_justify="left",
-        padding=(0, 0, 0, 1),  # all of it fits into 80 columns
-        pad_edge=False,
-    )
-    table.add_column("", no_wrap=True)
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
     return table

@@ -1,15 +1,16 @@
 """What backtests came to, as a page of Markdown: `python -m carbonshift.backtest.savings_page RESULT.json ...`."""
 
-import json
 import math
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from carbonshift.backtest.markdown_table import markdown_table
+from carbonshift.backtest.results import read_results
 from carbonshift.common.errors import InputError
 from carbonshift.common.process import fail
 
@@ -75,7 +76,7 @@ def _head(first: Mapping[str, Any], documents: Sequence[Mapping[str, Any]]) -> I
         " prices and carbon intensities, and a published curve of draw and speed."
     )
     yield ""
-    yield from _table(
+    yield from markdown_table(
         ("power limit W", "draw W", "speed"),
         (
             (f"{limit:g}", f"{draw:g}", f"{speed:.3f}")
@@ -125,7 +126,7 @@ def _answer(tapes: Sequence[Tape]) -> Iterator[str]:
             " by then. Who does less pays less: that is no saving."
         )
     yield ""
-    yield from _table(
+    yield from markdown_table(
         ("recording", "policy", "bill", "CO2", "bill, same clock", "CO2, same clock", "work done by then"),
         (
             (
@@ -152,7 +153,7 @@ def _timing(tapes: Sequence[Tape]) -> Iterator[str]:
         " perfect foresight), in dollars with carbon, with its 95 % interval."
     )
     yield ""
-    yield from _table(
+    yield from markdown_table(
         (
             "recording",
             "T",
@@ -213,7 +214,7 @@ def _forms(tapes: Sequence[Tape]) -> Iterator[str]:
     )
     yield ""
     names = ("static-cap", "solar-window", "eco-pulse", "eco-pulse-efficient", "planner")
-    yield from _table(
+    yield from markdown_table(
         ("recording", *(NAMES[name] for name in names)),
         ((_title(tape), *(_percent(dearer(tape, name), signed=True) for name in names)) for tape in tapes),
     )
@@ -225,7 +226,7 @@ def _causes(tapes: Sequence[Tape]) -> Iterator[str]:
     yield ""
     yield "## Where the planner's saving comes from"
     yield ""
-    yield from _table(
+    yield from markdown_table(
         ("recording", *(cause.replace("_", " ") for cause in CAUSES), "total"),
         (
             (
@@ -283,35 +284,22 @@ def _percent(share: float | None, *, signed: bool = False) -> str:
     return text.replace("%", " %")
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(columns)} |"
-    yield "|---" + "|---:" * (len(columns) - 1) + "|"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
-
-
 def main() -> None:
     """Print the page of the results that are named."""
     try:
-        sys.stdout.write(savings_page(_documents([Path(argument) for argument in sys.argv[1:]])))
+        sys.stdout.write(
+            savings_page(
+                read_results(
+                    [Path(argument) for argument in sys.argv[1:]], "carbonshift backtest", "backtest", _is_backtest
+                )
+            )
+        )
     except InputError as error:
         fail(error)
 
 
-def _documents(paths: Sequence[Path]) -> list[dict[str, Any]]:
-    if not paths:
-        raise InputError("no results", "give what `carbonshift backtest --json` wrote: RESULT.json ...")
-    return [_document(path) for path in paths]
-
-
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: {error}", "give what `carbonshift backtest --json` wrote") from error
-    if not isinstance(document, dict) or not document.get("tapes"):
-        raise InputError(f"{path} is no backtest", "give what `carbonshift backtest --json` wrote")
-    return document
+def _is_backtest(document: Mapping[str, Any]) -> bool:
+    return bool(document.get("tapes"))
 
 
 if __name__ == "__main__":

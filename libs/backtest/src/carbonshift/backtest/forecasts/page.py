@@ -4,15 +4,16 @@
 """
 
 import argparse
-import json
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from carbonshift.backtest.forecasts.models import BASELINES
 from carbonshift.backtest.forecasts.ranking import ranked
+from carbonshift.backtest.markdown_table import markdown_table
+from carbonshift.backtest.results import read_results
 from carbonshift.common.errors import InputError
 from carbonshift.common.process import fail
 
@@ -135,7 +136,7 @@ def _tape(tape: Tape) -> Iterator[str]:
 def _signal(models: Mapping[str, Tape], signal: str) -> Iterator[str]:
     cuts = list(next(iter(models.values()))[signal]["cut_against_persistence"])
     yield ""
-    yield from _table(
+    yield from markdown_table(
         (
             f"{signal}, {SIGNALS[signal]}", "origins", "MAE", "rMAE", "pinball", "ratio", "coverage",
             *(f"cut {int(cut) // 60} h" for cut in cuts), "p, seasonal-naive", "p, best other",
@@ -175,7 +176,7 @@ def _spikes(models: Mapping[str, Tape]) -> Iterator[str]:
     leads = list(next(iter(models.values()))["spikes"]["by_lead"])
     of_leads = [head for lead in leads for head in (f"PR {int(lead) // 60} h", "ratio")]
     yield ""
-    yield from _table(
+    yield from markdown_table(
         ("price spikes, time", *of_leads, "Brier", "median s", "p99 s", "degraded"),
         (
             (
@@ -203,13 +204,6 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f} %"
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(columns)} |"
-    yield "|---" + "|---:" * (len(columns) - 1) + "|"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
-
-
 def main() -> None:
     """Print the page of the results that are named, and draw its picture."""
     parser = argparse.ArgumentParser(prog="python -m carbonshift.backtest.forecasts.page", description=__doc__)
@@ -217,7 +211,9 @@ def main() -> None:
     parser.add_argument("--plot", metavar="PICTURE.svg", type=Path, help="beside the page; without it there is none")
     asked = parser.parse_intermixed_args()
     try:
-        documents = _documents(asked.results)
+        documents = read_results(
+            asked.results, "carbonshift forecast evaluate", "evaluation of forecasts", _is_evaluation
+        )
         if asked.plot:
             _draw(asked.plot, documents, asked.results)
         sys.stdout.write(forecast_page(documents, asked.plot.name if asked.plot else None))
@@ -237,21 +233,9 @@ def _draw(path: Path, documents: Sequence[Mapping[str, Any]], results: Sequence[
         raise InputError(f"--plot {path}: {error.strerror or error}", "name a file in a folder that exists") from error
 
 
-def _documents(paths: Sequence[Path]) -> list[dict[str, Any]]:
-    remedy = "give what `carbonshift forecast evaluate --json` wrote: RESULT.json ..."
-    if not paths:
-        raise InputError("no results", remedy)
-    documents = []
-    for path in paths:
-        try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: {error}", remedy) from error
-        tapes = document.get("tapes") if isinstance(document, dict) else None
-        if not tapes or "models" not in tapes[0]:
-            raise InputError(f"{path} is no evaluation of forecasts", remedy)
-        documents.append(document)
-    return documents
+def _is_evaluation(document: Mapping[str, Any]) -> bool:
+    tapes: Sequence[Tape] = document.get("tapes") or ()
+    return bool(tapes) and "models" in tapes[0]
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@
 """
 
 import argparse
-import json
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,6 +11,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from carbonshift.backtest.markdown_table import markdown_table
+from carbonshift.backtest.results import read_results
 from carbonshift.common.errors import InputError
 from carbonshift.common.process import fail
 from carbonshift.explain.narrative import TEMPLATE
@@ -100,7 +101,7 @@ def _without_folders(words: Sequence[str]) -> Iterator[str]:
 def _texts(documents: Sequence[Document]) -> Iterator[str]:
     yield "## What was published"
     yield ""
-    yield from _table(
+    yield from markdown_table(
         ("told by", "transitions", "at first try", "at second", "by template", "retries", "calls", "USD", "false",
          "strange numbers"),
         (
@@ -122,7 +123,7 @@ def _kinds(documents: Sequence[Document]) -> Iterator[str]:
     yield ""
     rows = [(kind, *(str(counts[one]) for one in OF_A_KIND)) for kind, counts in kinds.items()]
     total = ("**all**", *(str(sum(counts[one] or 0 for counts in kinds.values())) for one in OF_A_KIND))
-    yield from _table(("kind", *OF_A_KIND), (*rows, total))
+    yield from markdown_table(("kind", *OF_A_KIND), (*rows, total))
     yield ""
 
 
@@ -160,7 +161,7 @@ def _times(documents: Sequence[Document]) -> Iterator[str]:
     }
     yield "## Expected times"
     yield ""
-    yield from _table(
+    yield from markdown_table(
         ("tape", "transitions", "change expected", "in span", "the state expected", "p50 off, median h",
          "none expected", "none came"),
         (
@@ -195,18 +196,11 @@ def _narratives(narratives: Sequence[Document]) -> Iterator[str]:
         yield ""
         yield f"> {one['text']}"
         yield ""
-        yield from _table(("fact", ""), ((name, _shown(value)) for name, value in one["facts"].items()))
+        yield from markdown_table(("fact", ""), ((name, _shown(value)) for name, value in one["facts"].items()))
 
 
 def _shown(value: float | str | None) -> str:
     return "-" if value is None else f"{value:,.2f}".removesuffix(".00") if isinstance(value, float) else str(value)
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(columns)} |"
-    yield "|---" + "|---:" * (len(columns) - 1) + "|"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
 
 
 def main() -> None:
@@ -214,25 +208,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m carbonshift.backtest.narratives.page", description=__doc__)
     parser.add_argument("results", metavar="RESULT.json", nargs="*", type=Path)
     try:
-        sys.stdout.write(narratives_page(_documents(parser.parse_args().results)))
+        sys.stdout.write(
+            narratives_page(
+                read_results(
+                    parser.parse_args().results, "carbonshift explain evaluate", "trial of narratives", _is_trial
+                )
+            )
+        )
     except InputError as error:
         fail(error)
 
 
-def _documents(paths: Sequence[Path]) -> list[dict[str, Any]]:
-    remedy = "give what `carbonshift explain evaluate --json` wrote: RESULT.json ..."
-    if not paths:
-        raise InputError("no results", remedy)
-    documents = []
-    for path in paths:
-        try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: {error}", remedy) from error
-        if not isinstance(document, dict) or not {"tapes", "rows", "kinds", "narratives"} <= document.keys():
-            raise InputError(f"{path} is no trial of narratives", remedy)
-        documents.append(document)
-    return documents
+def _is_trial(document: Document) -> bool:
+    return {"tapes", "rows", "kinds", "narratives"} <= document.keys()
 
 
 if __name__ == "__main__":
