@@ -1,9 +1,11 @@
 """The embedded broker: one per folder, durable, and gone when its owner is, however that ends."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -38,6 +40,17 @@ def test_whoever_comes_second_uses_the_holders_broker(tmp_path):
     with embedded_server(tmp_path) as first, embedded_server(tmp_path) as second:
         assert first == second == held_url(tmp_path)
     assert held_url(tmp_path) is None
+
+
+def test_a_folder_that_somebody_is_just_leaving_is_waited_for(tmp_path):
+    """Its server is gone, the lock not yet."""
+    lock = (tmp_path / "lock").open("a+")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    leaving = threading.Timer(0.1, lock.close)
+    leaving.start()
+    with embedded_server(tmp_path) as url:
+        assert held_url(tmp_path) == url
+    leaving.join()
 
 
 def test_nobody_holds_a_folder_that_is_not_there(tmp_path):

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import IO
 
 from carbonshift.common.errors import BrokerUnreachableError
 from carbonshift.common.settings import Settings
@@ -57,10 +58,8 @@ def embedded_server(folder: Path) -> Iterator[str]:
         problem = f"the broker cannot use {folder}: {error.strerror}"
         raise BrokerUnreachableError(problem, "set CARBONSHIFT_STATE_DIR to a folder that can be written to") from error
     with (folder / "lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield _wait_for_holder(folder)
+        if url := _url_of_holder(lock, fcntl.LOCK_EX, folder):
+            yield url
             return
         with _serving(binary, folder, lock.fileno()) as url:
             yield url
@@ -70,10 +69,7 @@ def held_url(folder: Path) -> str | None:
     """The URL of the server that somebody runs on `folder`; None where nobody does."""
     try:
         with (folder / "lock").open("r+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return _wait_for_holder(folder)
+            return _url_of_holder(lock, fcntl.LOCK_SH, folder)
     except OSError:
         pass  # no folder, or none that can be read: nobody holds it
     return None
@@ -119,9 +115,19 @@ def _version(binary: str) -> tuple[int, ...]:
     return tuple(int(part) for part in digits if part.isdigit())
 
 
-def _wait_for_holder(folder: Path) -> str:
+def _url_of_holder(lock: IO[str], kind: int, folder: Path) -> str | None:
+    """The URL of the server that another process runs on `folder`; None once the lock, of that kind, is ours.
+
+    A holder that is just coming up, or going down, is waited for. Raises: BrokerUnreachableError where that has no end.
+    """
     give_up = time.monotonic() + START_SECONDS
     while time.monotonic() < give_up:
+        try:
+            fcntl.flock(lock, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass
+        else:
+            return None
         try:
             url = (folder / "url").read_text(encoding="ascii").strip()
         except FileNotFoundError:
